@@ -1,0 +1,4 @@
+//! The choker's machine.
+/// The choker.
+#[derive(Debug)]
+pub struct Choker;

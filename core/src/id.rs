@@ -1,0 +1,110 @@
+//! Typed ids and indices: no bare integer crosses a module.
+
+use core::fmt;
+
+/// The largest block anyone asks for or is served: 16 KiB (BEP 3).
+pub const BLOCK_LENGTH: u32 = 16 * 1024;
+
+/// SHA-1 of the raw bytes of a torrent's info dictionary (BEP 3).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InfoHash(pub [u8; 20]);
+
+/// The 20 bytes by which a peer names itself (BEP 3, BEP 20).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub [u8; 20]);
+
+/// A piece of a torrent, counted from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PieceIndex(pub u32);
+
+/// A file of a torrent, counted from 0 in the order of the info dictionary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileIndex(pub u32);
+
+/// A run of bytes inside one piece: what a request asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Block {
+    /// The piece it lies in.
+    pub piece: PieceIndex,
+    /// Where it starts in the piece, in bytes.
+    pub begin: u32,
+    /// How long it is, in bytes.
+    pub length: u32,
+}
+
+macro_rules! hex_id {
+    ($($id:ident),*) => {$(
+        impl fmt::Display for $id {
+            /// Forty lower-case hex digits.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($id))
+            }
+        }
+    )*};
+}
+hex_id!(InfoHash, PeerId);
+
+/// Defines a key of a [`Slab`](crate::slab::Slab).
+macro_rules! slab_key {
+    ($(#[$doc:meta] $key:ident;)*) => {$(
+        #[$doc]
+        ///
+        /// A slot and its generation: a slot is used again, a key never is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $key {
+            index: u32,
+            generation: u32,
+        }
+
+        impl $key {
+            /// The slot. Small and dense: fit for indexing a table.
+            #[must_use]
+            pub const fn index(self) -> usize {
+                self.index as usize
+            }
+        }
+
+        impl $crate::slab::Key for $key {
+            fn new(index: u32, generation: u32) -> Self {
+                Self { index, generation }
+            }
+
+            fn parts(self) -> (u32, u32) {
+                (self.index, self.generation)
+            }
+        }
+    )*};
+}
+
+slab_key! {
+    /// A byte stream to a peer, named by the engine.
+    StreamId;
+    /// A torrent, named by the engine.
+    TorrentId;
+    /// A connected peer of one torrent, named by its swarm.
+    PeerKey;
+}
+
+/// Numbers that name one request for work, so that its completion can be told from any other (law 9).
+macro_rules! token {
+    ($(#[$doc:meta] $token:ident;)*) => {$(
+        #[$doc]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $token(pub u64);
+    )*};
+}
+
+token! {
+    /// Names a read, a write or a flush of a torrent's storage.
+    StorageToken;
+    /// Names a job given to [`Compute`](crate::engine::Action::Compute).
+    ComputeToken;
+    /// Names an accepted stream until the engine adopts or refuses it. The driver counts them.
+    AcceptTicket;
+}

@@ -1,0 +1,4 @@
+//! The picker's machine.
+/// The picker.
+#[derive(Debug)]
+pub struct Picker;

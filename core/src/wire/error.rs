@@ -1,0 +1,1 @@
+//! Why a connection ends, and whose fault it is.

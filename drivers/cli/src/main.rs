@@ -1,0 +1,2 @@
+//! The program `convoy`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Tests of the whole workspace; see the files beside this folder.
