@@ -1,1 +1,353 @@
-//! engine (to come).
+//! Everything a node does, behind one machine.
+//!
+//! The engine owns the torrents and the streams. Bytes of a stream go to its handshake until the torrent
+//! is known, then to that torrent's swarm; what a swarm wants goes out as an [`Action`]:
+//!
+//! ```text
+//!   Accepted ──▶ Adopt ─┐                                   ┌─▶ Storage ──▶ Storage
+//!                       ├─▶ Received ─▶ handshake ─▶ swarm ─┼─▶ Compute ──▶ Computed
+//!   Connect ─▶ Connected┘                                   └─▶ Send ─────▶ Sent
+//! ```
+//!
+//! A driver carries actions out and brings the outcomes back. It decides nothing.
+
+mod candidates;
+mod config;
+mod limit;
+mod machine;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    bitfield::Bitfield,
+    id::{AcceptTicket, ComputeToken, FileIndex, InfoHash, PieceIndex, StreamId, TorrentId},
+    metainfo::Info,
+    storage::{Completion, FileStamp, HashJob, HashOutcome, Operation, Resume, StorageError},
+};
+use alloc::{boxed::Box, vec::Vec};
+use bytes::{Bytes, BytesMut};
+use core::net::SocketAddr;
+use thiserror::Error;
+
+pub use crate::swarm::{Memory, PeerEnd, PeerInfo, Progress, State, StreamError};
+pub use config::{Config, Limits};
+pub use machine::Engine;
+
+/// What can happen to an engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Somebody wants something of the engine.
+    Command(Command),
+    /// A [`Action::Listen`] worked.
+    Listening {
+        /// Where peers can reach us. The port is the real one.
+        local: SocketAddr,
+    },
+    /// A [`Action::Listen`] failed.
+    ListenFailed {
+        /// Why.
+        error: StreamError,
+    },
+    /// A peer reached us. Answered at once by [`Action::Adopt`] or [`Action::Refuse`].
+    Accepted {
+        /// Names it until then.
+        ticket: AcceptTicket,
+        /// Who.
+        remote: SocketAddr,
+    },
+    /// A [`Action::Connect`] worked.
+    Connected {
+        /// Which.
+        stream: StreamId,
+    },
+    /// Bytes came in.
+    Received {
+        /// Where.
+        stream: StreamId,
+        /// The bytes, in the buffer that they were read into. A driver that reads on into the rest of
+        /// the same allocation spares the engine from joining a message that is cut in two.
+        data: BytesMut,
+    },
+    /// The system took bytes of [`Action::Send`] off the driver's hands.
+    Sent {
+        /// Where.
+        stream: StreamId,
+        /// How many.
+        bytes: usize,
+    },
+    /// A stream is over, or a [`Action::Connect`] failed. Nothing more is said of it.
+    Closed {
+        /// Which.
+        stream: StreamId,
+        /// Why, unless the peer closed it in order.
+        error: Option<StreamError>,
+    },
+    /// An [`Action::Storage`] is done.
+    Storage {
+        /// Whose.
+        torrent: TorrentId,
+        /// How it ended.
+        completion: Completion,
+    },
+    /// An [`Action::Compute`] is done.
+    Computed {
+        /// Whose.
+        torrent: TorrentId,
+        /// Which.
+        token: ComputeToken,
+        /// What came out.
+        outcome: HashOutcome,
+    },
+}
+
+/// What somebody can want of an engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Begin with a torrent. Answered by [`Event::Added`] or [`Event::Refused`].
+    Add(Box<AddTorrent>),
+    /// Forget a torrent. Answered by [`Event::Removed`].
+    Remove {
+        /// Which.
+        info_hash: InfoHash,
+    },
+    /// Drop a torrent's peers and take no new ones.
+    Pause {
+        /// Which.
+        info_hash: InfoHash,
+    },
+    /// The opposite of `Pause`.
+    Unpause {
+        /// Which.
+        info_hash: InfoHash,
+    },
+    /// Somebody knows a peer's address.
+    AddPeer {
+        /// For which torrent.
+        info_hash: InfoHash,
+        /// Where the peer listens.
+        remote: SocketAddr,
+    },
+    /// Limit rates, in bytes of block data a second over all torrents; `None` is no limit.
+    Limit {
+        /// From peers.
+        download: Option<u64>,
+        /// To peers.
+        upload: Option<u64>,
+    },
+    /// Close all streams, make everything durable, save what is known. Answered by [`Event::Stopped`].
+    Stop,
+}
+
+/// A torrent to begin with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AddTorrent {
+    /// What it is.
+    pub info: Info,
+    /// What was known at the end of the last run.
+    pub resume: Option<Resume>,
+    /// Size and time of each file as it lies on disk now, `None` where there is none; padding too.
+    pub on_disk: Vec<Option<FileStamp>>,
+    /// Only check what is on disk: take no peers until [`Command::Unpause`].
+    pub paused: bool,
+    /// Peers known from the start.
+    pub peers: Vec<SocketAddr>,
+}
+
+/// What an engine wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Accept streams at this address; port 0 means any. Answer `Listening` or `ListenFailed`.
+    Listen {
+        /// Where.
+        local: SocketAddr,
+    },
+    /// Dial. Answer `Connected` or `Closed`.
+    Connect {
+        /// What to call it.
+        stream: StreamId,
+        /// Where.
+        remote: SocketAddr,
+    },
+    /// An accepted stream is welcome; begin to read it.
+    Adopt {
+        /// Which.
+        ticket: AcceptTicket,
+        /// What to call it from now on.
+        stream: StreamId,
+    },
+    /// An accepted stream is not welcome; close it.
+    Refuse {
+        /// Which.
+        ticket: AcceptTicket,
+    },
+    /// Send bytes, behind those given before. Answer `Sent`, in any portions.
+    Send {
+        /// Where.
+        stream: StreamId,
+        /// What.
+        data: Bytes,
+    },
+    /// Send what was given before, if that can be done at once, then close. Say nothing more of it.
+    Close {
+        /// Which.
+        stream: StreamId,
+    },
+    /// The operations of this torrent come under this name from now on.
+    Open {
+        /// The name.
+        torrent: TorrentId,
+        /// Which torrent.
+        info_hash: InfoHash,
+    },
+    /// No more operations come under this name; let go of its files.
+    Release {
+        /// The name.
+        torrent: TorrentId,
+    },
+    /// Read, write or flush. Answer `Storage`.
+    Storage {
+        /// Whose.
+        torrent: TorrentId,
+        /// What.
+        operation: Operation,
+    },
+    /// Call `job.run()` on a thread of your choice. Answer `Computed`.
+    Compute {
+        /// Whose.
+        torrent: TorrentId,
+        /// Comes back with the outcome.
+        token: ComputeToken,
+        /// The work.
+        job: HashJob,
+    },
+    /// Keep what is known of a torrent where the next run finds it: add the files' stamps as they are
+    /// now, write [`Resume::encode`] to a temporary name and rename it.
+    SaveResume {
+        /// Whose.
+        torrent: TorrentId,
+        /// Which pieces are verified and durable.
+        have: Bitfield,
+        /// Whether nothing more will be written in this run.
+        clean: bool,
+    },
+    /// Something that people may want to know.
+    Event(Event),
+}
+
+/// Something that people may want to know.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Peers can reach us.
+    Listening {
+        /// Here.
+        local: SocketAddr,
+    },
+    /// Peers cannot reach us.
+    NotListening {
+        /// Why.
+        error: StreamError,
+    },
+    /// A torrent was added.
+    Added {
+        /// Which.
+        info_hash: InfoHash,
+    },
+    /// A torrent was not added.
+    Refused {
+        /// Which.
+        info_hash: InfoHash,
+        /// Why not.
+        why: Refusal,
+    },
+    /// A torrent was removed.
+    Removed {
+        /// Which.
+        info_hash: InfoHash,
+    },
+    /// What is on disk was checked.
+    Checked {
+        /// Of which torrent.
+        info_hash: InfoHash,
+        /// What is there.
+        have: Bitfield,
+    },
+    /// How a torrent stands. Comes every [`Config::progress_interval`].
+    Progress(Box<Progress>),
+    /// A piece is verified and written.
+    PieceVerified {
+        /// Of which torrent.
+        info_hash: InfoHash,
+        /// Which.
+        piece: PieceIndex,
+        /// The peer that sent most of it.
+        from: Option<SocketAddr>,
+    },
+    /// A piece did not match its hash; it is asked for again.
+    PieceFailed {
+        /// Of which torrent.
+        info_hash: InfoHash,
+        /// Which.
+        piece: PieceIndex,
+    },
+    /// A torrent is complete, verified and written.
+    Completed {
+        /// Which.
+        info_hash: InfoHash,
+    },
+    /// A peer is connected.
+    PeerConnected {
+        /// In which torrent.
+        info_hash: InfoHash,
+        /// Who.
+        peer: PeerInfo,
+    },
+    /// A peer is gone.
+    PeerGone {
+        /// From which torrent.
+        info_hash: InfoHash,
+        /// Who, and what was exchanged.
+        peer: PeerInfo,
+        /// Why.
+        why: PeerEnd,
+    },
+    /// A dial, or a handshake after it, failed.
+    DialFailed {
+        /// For which torrent.
+        info_hash: InfoHash,
+        /// Whom.
+        remote: SocketAddr,
+        /// Why.
+        why: PeerEnd,
+    },
+    /// A torrent cannot go on: its storage failed. Nothing verified is lost.
+    Failed {
+        /// Which.
+        info_hash: InfoHash,
+        /// The file, unless it was all of them.
+        file: Option<FileIndex>,
+        /// What the storage said.
+        error: StorageError,
+    },
+    /// A [`Command::Stop`] is done: nothing more comes.
+    Stopped,
+}
+
+/// Why a torrent was not added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It is there already.
+    #[error("the torrent is already there")]
+    AlreadyThere,
+    /// [`Limits::torrents`] is reached.
+    #[error("too many torrents")]
+    TooMany,
+    /// The stamps or the resume state are of another torrent.
+    #[error("the files' stamps do not fit the torrent")]
+    Mismatch,
+    /// The engine is stopping.
+    #[error("the engine is stopping")]
+    Stopping,
+}

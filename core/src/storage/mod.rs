@@ -4,7 +4,11 @@
 //! are already worked out, and a driver carries them out and answers each with a [`Completion`].
 
 mod geometry;
+mod hash;
 mod operation;
+mod resume;
 
 pub use geometry::{Geometry, MAX_PIECES};
+pub use hash::{HashJob, HashOutcome, HashState};
 pub use operation::{Completion, Operation, StorageError};
+pub use resume::{FileStamp, Resume};

@@ -1,1 +1,202 @@
-//! swarm (to come).
+//! One torrent: its peers, and what goes on between them, the picker, the choker and the storage.
+//!
+//! ```text
+//!  Received ─▶ connection ─▶ Piece ─▶ picker ─▶ Store ─▶ Write ──▶ Written ─┐
+//!                 ▲                     │         └─(last block)─▶ Compute ─▶ Computed ─▶ verified
+//!                 └────── Request ◀─────┘                                                    │
+//!                 ◀─────────────────────────────── Have, to every peer ◀─────────────────────┘
+//!
+//!  Received ─▶ connection ─▶ Request ─▶ upload queue ─▶ Read ─▶ Piece ─▶ connection ─▶ Send
+//! ```
+//!
+//! A block is never copied on this way, except one that spans two files when it is served.
+
+use crate::{
+    id::{InfoHash, PeerId},
+    wire,
+};
+use alloc::string::String;
+use core::{net::SocketAddr, time::Duration};
+use thiserror::Error;
+
+/// What holds for each torrent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The most bytes asked of peers, or come in and not yet written.
+    pub download_memory: usize,
+    /// The most bytes kept of unfinished pieces, so that they need not be read back for hashing.
+    pub hash_memory: usize,
+    /// The most bytes read for peers and not yet sent.
+    pub upload_memory: usize,
+    /// The most bytes given to one stream and not yet reported sent (law 10).
+    pub send_window: usize,
+    /// The most bytes of messages that wait for the window before a peer is given up.
+    pub send_queue: usize,
+    /// How many requests of one peer are queued (`reqq` of BEP 10).
+    pub request_queue: u32,
+    /// The most bytes in flight while pieces on disk are checked.
+    pub check_memory: usize,
+    /// How often what is known is saved while pieces come in.
+    pub save_interval: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            download_memory: 12 << 20,
+            hash_memory: 8 << 20,
+            upload_memory: 16 << 20,
+            send_window: 1 << 20,
+            send_queue: 256 << 10,
+            request_queue: 512,
+            check_memory: 8 << 20,
+            save_interval: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What a torrent is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Reading and hashing what is on disk.
+    Checking,
+    /// Fetching what is missing.
+    Downloading,
+    /// Complete, and serving.
+    Seeding,
+    /// Asked to rest.
+    Paused,
+    /// Its storage failed.
+    Failed,
+}
+
+/// How a torrent stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Which torrent.
+    pub info_hash: InfoHash,
+    /// What it is doing.
+    pub state: State,
+    /// Bytes in all.
+    pub total_bytes: u64,
+    /// Bytes verified and on disk.
+    pub verified_bytes: u64,
+    /// While checking: bytes looked at.
+    pub checked_bytes: u64,
+    /// Block data received in this run, useful or not.
+    pub downloaded_bytes: u64,
+    /// Block data sent in this run.
+    pub uploaded_bytes: u64,
+    /// Block data received for nothing: repeated, unasked or corrupt.
+    pub wasted_bytes: u64,
+    /// Block data received a second, lately.
+    pub download_rate_bytes_per_s: u64,
+    /// Block data sent a second, lately.
+    pub upload_rate_bytes_per_s: u64,
+    /// Connected peers.
+    pub peers_live: u32,
+    /// Known peers.
+    pub peers_known: u32,
+}
+
+/// A peer, and what was exchanged with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// Its address; of an incoming stream, not one that can be dialled.
+    pub remote: SocketAddr,
+    /// Whether we dialled.
+    pub outgoing: bool,
+    /// Its name.
+    pub peer_id: PeerId,
+    /// Its program, as it says (`v` of BEP 10).
+    pub client: Option<String>,
+    /// Block data it sent us, in bytes.
+    pub downloaded_bytes: u64,
+    /// Block data we sent it, in bytes.
+    pub uploaded_bytes: u64,
+}
+
+/// Bytes held, by what for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Partial messages and messages that wait.
+    pub connections: usize,
+    /// Blocks asked for and not yet here.
+    pub requested: usize,
+    /// Blocks here and not yet written.
+    pub unwritten: usize,
+    /// Blocks kept for hashing.
+    pub hashing: usize,
+    /// Blocks being read for peers, or given to streams and not yet sent.
+    pub uploading: usize,
+    /// Blocks being read for checking.
+    pub checking: usize,
+    /// Tables: pieces, queues, peers.
+    pub tables: usize,
+}
+
+/// Why a peer is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PeerEnd {
+    /// It closed the stream in order.
+    #[error("closed by the peer")]
+    ClosedByPeer,
+    /// The stream failed.
+    #[error("{0}")]
+    Stream(StreamError),
+    /// The handshake failed.
+    #[error("handshake: {0}")]
+    Handshake(wire::HandshakeError),
+    /// It broke the protocol, or fell silent.
+    #[error("{0}")]
+    Wire(wire::Error),
+    /// Another connection to the same peer was kept.
+    #[error("connected twice")]
+    Duplicate,
+    /// It is ourselves.
+    #[error("connected to ourselves")]
+    SelfConnection,
+    /// Neither side wants anything of the other.
+    #[error("both have everything")]
+    BothSeeds,
+    /// It alone sent a piece that failed its hash.
+    #[error("sent a corrupt piece")]
+    CorruptPiece,
+    /// It sends blocks that nobody asked for.
+    #[error("sent blocks that were not asked for")]
+    Unsolicited,
+    /// There are connections enough.
+    #[error("too many connections")]
+    TooMany,
+    /// The torrent was paused, removed or failed, or the engine stops.
+    #[error("the torrent was stopped")]
+    Stopped,
+}
+
+/// Why a stream failed, in the system's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// Nobody listens there.
+    #[error("connection refused")]
+    Refused,
+    /// No answer in time.
+    #[error("timed out")]
+    TimedOut,
+    /// The peer, or somebody on the way, cut it.
+    #[error("connection reset")]
+    Reset,
+    /// There is no way there.
+    #[error("unreachable")]
+    Unreachable,
+    /// Somebody else listens at this address.
+    #[error("address in use")]
+    AddressInUse,
+    /// Not allowed.
+    #[error("permission denied")]
+    PermissionDenied,
+    /// Anything else; the driver's log has the system's own words.
+    #[error("input/output error")]
+    Io,
+}

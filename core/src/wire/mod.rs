@@ -10,6 +10,7 @@ mod tests;
 
 pub use connection::{Action, Config, Connection, Counters, Input};
 
+pub use error::{Error, HandshakeError};
 pub use extended::ExtendedHandshake;
 pub use handshake::{Handshake, HandshakeAction, HandshakeInput, Reserved};
 pub use message::Message;

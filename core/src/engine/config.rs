@@ -1,0 +1,86 @@
+//! What an engine may do and hold.
+
+use crate::swarm;
+use alloc::string::String;
+use core::{net::SocketAddr, time::Duration};
+
+/// How an engine behaves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where to accept peers; a port that is taken is replaced by any free one. `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+    /// The program's name and version, for peers (`v` of BEP 10).
+    pub client: String,
+    /// The first eight bytes of our peer ids (BEP 20).
+    pub peer_id_prefix: [u8; 8],
+    /// Limits on bytes of block data a second, over all torrents.
+    pub download_rate_bytes_per_s: Option<u64>,
+    /// The same for what we send.
+    pub upload_rate_bytes_per_s: Option<u64>,
+    /// From the start of a stream to the end of its handshake, however many bytes trickle in.
+    pub handshake_timeout: Duration,
+    /// How long a dial may take before its handshake begins.
+    pub connect_timeout: Duration,
+    /// How long after a first failure a peer is dialled again; doubles with each further one.
+    pub redial_after: Duration,
+    /// The longest pause between dials of one peer.
+    pub redial_at_most: Duration,
+    /// How often [`Event::Progress`](super::Event::Progress) comes; `None`: never.
+    pub progress_interval: Option<Duration>,
+    /// How much there may be of everything.
+    pub limits: Limits,
+    /// What holds for each torrent.
+    pub swarm: swarm::Config,
+}
+
+/// How much an engine may hold at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Torrents.
+    pub torrents: usize,
+    /// Streams, dialled and accepted, of all torrents.
+    pub connections: usize,
+    /// Peers of one torrent.
+    pub connections_per_torrent: usize,
+    /// Dials under way.
+    pub dials: usize,
+    /// Accepted streams whose handshake is not done.
+    pub inbound_handshakes: usize,
+    /// The same from one address.
+    pub inbound_handshakes_per_address: usize,
+    /// Known addresses of one torrent.
+    pub candidates: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            torrents: 10_000,
+            connections: 500,
+            connections_per_torrent: 100,
+            dials: 50,
+            inbound_handshakes: 50,
+            inbound_handshakes_per_address: 10,
+            candidates: 1000,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            client: String::from("Convoy 0.1.0"),
+            peer_id_prefix: *b"-IC0100-",
+            download_rate_bytes_per_s: None,
+            upload_rate_bytes_per_s: None,
+            handshake_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            redial_after: Duration::from_secs(1),
+            redial_at_most: Duration::from_secs(600),
+            progress_interval: Some(Duration::from_secs(1)),
+            limits: Limits::default(),
+            swarm: swarm::Config::default(),
+        }
+    }
+}
