@@ -151,7 +151,8 @@ impl Host {
             Action::Send { stream, data } => {
                 self.pending.push(Input::Sent { stream, bytes: data.len() });
                 if data.len() == 17 && data[4] == 6 {
-                    let number = |at: usize| u32::from_be_bytes(data[at..at + 4].try_into().expect("4 bytes"));
+                    let number =
+                        |at: usize| u32::from_be_bytes(data[at..at + 4].try_into().expect("4 bytes"));
                     self.requests.push((number(5), number(9)));
                 }
                 self.served += if data.len() % BLOCK_LENGTH as usize == 0 { data.len() as u64 } else { 0 };
@@ -177,7 +178,8 @@ impl Host {
 
 fn info() -> Info {
     let data = vec![Bytes::from(vec![0; PIECE as usize])];
-    let HashOutcome::Digest(digest) = (HashJob { state: HashState::default(), data, last: true }).run() else {
+    let HashOutcome::Digest(digest) = (HashJob { state: HashState::default(), data, last: true }).run()
+    else {
         unreachable!("it was the last")
     };
     let length = u64::from(PIECE) * u64::from(PIECES);
