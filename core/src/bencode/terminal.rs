@@ -56,7 +56,8 @@ pub(super) fn integer(input: &[u8]) -> Parsed<'_, i64> {
 pub(super) fn length(input: &[u8]) -> Parsed<'_, usize> {
     let (rest, value) = fold(input, |value, digit| value.checked_mul(10)?.checked_add(digit))?;
     let (rest, _) = char(':').parse(rest)?;
-    usize::try_from(value).map_or_else(|_| fail(input, ErrorKind::OutOfRange), |value| Ok((rest, value)))
+    // A length that the address space does not hold is longer than the input, like any other too long.
+    Ok((rest, usize::try_from(value).unwrap_or(usize::MAX)))
 }
 
 /// Canonical decimal digits, put together by `push`, which says `None` when the number grows too large.
