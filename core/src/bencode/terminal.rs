@@ -5,7 +5,7 @@ use nom::{
     IResult, Parser,
     character::complete::{char, digit1},
     combinator::opt,
-    error::{FromExternalError, ParseError},
+    error::ParseError,
 };
 
 /// What is left of the input, and the number in front of it.
@@ -26,12 +26,6 @@ impl<'a> ParseError<&'a [u8]> for Fault<'a> {
 
     fn append(_: &'a [u8], _: nom::error::ErrorKind, other: Self) -> Self {
         other
-    }
-}
-
-impl<'a> FromExternalError<&'a [u8], ErrorKind> for Fault<'a> {
-    fn from_external_error(at: &'a [u8], _: nom::error::ErrorKind, kind: ErrorKind) -> Self {
-        Self { at, kind }
     }
 }
 
