@@ -12,7 +12,7 @@ use crate::{
     id::{InfoHash, PeerId, TorrentId},
     random::Seed,
     slab::Slab,
-    storage::{Layout, Verdict},
+    storage::{Layout, Resume},
     swarm::{self, Memory, Setup, Swarm},
     time::Clock,
     wire,
@@ -193,7 +193,10 @@ impl Engine {
         let info_hash = add.info.info_hash;
         let layout =
             Layout::new(add.info.files.iter().map(|file| (file.length, file.padding)), add.info.geometry);
-        let verdict = Verdict::new(&layout, add.resume.as_ref(), &add.on_disk);
+        let (pieces, files) = (layout.geometry().pieces(), layout.file_count());
+        let resume = add.resume.filter(|resume| resume.info_hash == info_hash && resume.have.len() == pieces);
+        let resume = resume.unwrap_or_else(|| Resume::unknown(info_hash, pieces, files));
+        let verdict = resume.trusted(&layout, &add.on_disk);
         if let Err(why) = self.may_add(info_hash, add.on_disk.len() == add.info.files.len()) {
             return out.push(Action::Event(Event::Refused { info_hash, why }));
         }
