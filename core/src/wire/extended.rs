@@ -1,7 +1,7 @@
 //! The extension handshake (BEP 10).
 
-use alloc::{string::String};
-use core::net::{Ipv4Addr, Ipv6Addr, IpAddr};
+use alloc::string::String;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a peer says of itself and of the extensions it wants to receive. A key that is missing or of the
 /// wrong type is `None`.
