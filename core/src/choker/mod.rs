@@ -5,7 +5,7 @@ mod machine;
 mod tests;
 
 use crate::id::PeerKey;
-pub use machine::Choker;
+pub use machine::{Choker, Config};
 
 /// What can happen to the choker.
 #[derive(Clone, Debug, PartialEq, Eq)]

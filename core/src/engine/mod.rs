@@ -12,7 +12,9 @@
 //! A driver carries actions out and brings the outcomes back. It decides nothing.
 
 mod candidates;
+mod carry;
 mod config;
+mod connect;
 mod limit;
 mod machine;
 mod streams;
