@@ -12,13 +12,13 @@ use crate::{
     id::{InfoHash, PeerId, TorrentId},
     random::Seed,
     slab::Slab,
-    storage::{Layout, Verdict},
+    storage::{Layout, Resume},
     swarm::{self, Memory, Setup, Swarm},
     time::Clock,
     wire,
 };
 use alloc::{boxed::Box, collections::BTreeMap};
-use core::{convert::Infallible, net::SocketAddr};
+use core::{convert::Infallible, mem, net::SocketAddr};
 
 /// Everything a node does.
 ///
@@ -30,6 +30,8 @@ pub struct Engine {
     pub(super) random: Random,
     clock: Clock,
     phase: Phase,
+    /// Whether an answer to [`Action::Listen`] is awaited.
+    listening: bool,
     /// Where peers can reach us.
     local: Option<SocketAddr>,
     /// Whether the port that was wished for was taken, and any will do.
@@ -72,7 +74,7 @@ enum Phase {
 }
 
 impl Engine {
-    /// A node without torrents. Nothing happens before its first input or timeout.
+    /// A node without torrents. It does nothing before [`Input::Start`].
     #[must_use]
     pub fn new(config: Config, seed: Seed) -> Self {
         Self {
@@ -81,6 +83,7 @@ impl Engine {
             config,
             clock: Clock::default(),
             phase: Phase::New,
+            listening: false,
             local: None,
             any_port: false,
             torrents: Slab::new(),
@@ -107,18 +110,23 @@ impl Engine {
         matches!(self.phase, Phase::Stopping | Phase::Stopped)
     }
 
-    fn start(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        if self.phase != Phase::New {
-            return;
-        }
-        self.phase = Phase::Running;
-        self.next_progress = now;
-        if let Some(local) = self.config.listen {
-            out.push(Action::Listen { local });
+    fn start(&mut self, out: &mut Outbox<Action>) {
+        if self.phase == Phase::New {
+            self.phase = Phase::Running;
+            self.config.listen.into_iter().for_each(|local| self.listen(local, out));
         }
     }
 
+    fn listen(&mut self, local: SocketAddr, out: &mut Outbox<Action>) {
+        self.listening = true;
+        out.push(Action::Listen { local });
+    }
+
     fn on_listening(&mut self, now: Instant, local: SocketAddr, out: &mut Outbox<Action>) {
+        if !mem::take(&mut self.listening) {
+            self.strays += 1;
+            return;
+        }
         self.local = Some(local);
         out.push(Action::Event(Event::Listening { local }));
         let mut slot = 0;
@@ -129,11 +137,15 @@ impl Engine {
     }
 
     fn on_listen_failed(&mut self, error: StreamError, out: &mut Outbox<Action>) {
+        if !mem::take(&mut self.listening) {
+            self.strays += 1;
+            return;
+        }
         match self.config.listen {
             Some(mut local) if error == StreamError::AddressInUse && !self.any_port => {
                 self.any_port = true;
                 local.set_port(0);
-                out.push(Action::Listen { local });
+                self.listen(local, out);
             }
             _ => out.push(Action::Event(Event::NotListening { error })),
         }
@@ -181,9 +193,15 @@ impl Engine {
         let info_hash = add.info.info_hash;
         let layout =
             Layout::new(add.info.files.iter().map(|file| (file.length, file.padding)), add.info.geometry);
-        let verdict = Verdict::new(&layout, add.resume.as_ref(), &add.on_disk);
+        let (pieces, files) = (layout.geometry().pieces(), layout.file_count());
+        let resume = add.resume.filter(|resume| resume.info_hash == info_hash && resume.have.len() == pieces);
+        let resume = resume.unwrap_or_else(|| Resume::unknown(info_hash, pieces, files));
+        let verdict = resume.trusted(&layout, &add.on_disk);
         if let Err(why) = self.may_add(info_hash, add.on_disk.len() == add.info.files.len()) {
             return out.push(Action::Event(Event::Refused { info_hash, why }));
+        }
+        if let Some(interval) = self.config.progress_interval.filter(|_| self.torrents.is_empty()) {
+            self.next_progress = now + interval;
         }
         let peer_id = self.new_peer_id();
         let setup = Setup {
@@ -322,8 +340,8 @@ impl Machine for Engine {
         out: &mut Outbox<Action>,
     ) -> Result<(), Infallible> {
         let now = self.clock.advance(now);
-        self.start(now, out);
         match input {
+            Input::Start => self.start(out),
             Input::Command(command) => self.on_command(now, command, out),
             Input::Listening { local } => self.on_listening(now, local, out),
             Input::ListenFailed { error } => self.on_listen_failed(error, out),
@@ -344,7 +362,6 @@ impl Machine for Engine {
 
     fn handle_timeout(&mut self, now: Instant, out: &mut Outbox<Action>) -> Result<(), Infallible> {
         let now = self.clock.advance(now);
-        self.start(now, out);
         while let Some(slot) = self.swarm_deadlines.due(now) {
             self.on_swarm_timeout(now, slot, out);
         }
@@ -361,9 +378,8 @@ impl Machine for Engine {
 
     fn poll_timeout(&self) -> Option<Deadline> {
         match self.phase {
-            Phase::New => Some(Deadline { at: Instant::ZERO, why: "start" }),
             Phase::Stopped => None,
-            Phase::Running | Phase::Stopping => {
+            Phase::New | Phase::Running | Phase::Stopping => {
                 [self.stream_deadlines.earliest(), self.dial_deadlines.earliest(), self.own_deadline()]
                     .into_iter()
                     .fold(self.swarm_deadlines.earliest(), Deadline::earlier)

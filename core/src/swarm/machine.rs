@@ -130,7 +130,7 @@ impl Swarm {
         let have = verdict.trusted;
         let picker = picker::Config {
             have: have.clone(),
-            padding: layout.padding_ranges(),
+            padding: layout.padding_ranges().collect(),
             ..picker::Config::new(geometry)
         };
         let mut queue_key = [0; 8];

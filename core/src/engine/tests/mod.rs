@@ -1,5 +1,6 @@
 //! Engines in a small world.
 
+mod laws;
 mod world;
 
 use super::{Command, Config, Event, Input, PeerEnd, State, StreamError};

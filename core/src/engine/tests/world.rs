@@ -77,6 +77,7 @@ impl World {
             write_error: None,
             peak_bytes: 0,
         });
+        self.input(number, Input::Start);
         number
     }
 
