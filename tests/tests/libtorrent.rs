@@ -78,7 +78,8 @@ fn two_partial_seeds_make_a_whole() {
     let odd = scratch.part_of(&payload, "odd", |piece| piece % 2 == 1);
 
     let even = Libtorrent::seed(&payload.torrent, &even);
-    let odd = Convoy::seed(&Scratch::new(), &payload.torrent, &odd).serve();
+    let home = Scratch::new();
+    let odd = Convoy::seed(&home, &payload.torrent, &odd).serve();
 
     Convoy::fetch(&scratch, &payload, "by-convoy", &[even.addr, odd.addr]);
     let out = scratch.dir("by-libtorrent");
