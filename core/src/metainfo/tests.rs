@@ -5,8 +5,8 @@ mod links;
 mod paths;
 mod reading;
 
+use alloc::{format, string::String, vec::Vec};
 use serde_json::Value as Json;
-use std::{format, string::String, vec::Vec};
 
 /// The rows of a file of conformance vectors.
 fn vectors(file: &str, list: &str) -> Vec<Json> {

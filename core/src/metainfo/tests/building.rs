@@ -8,13 +8,13 @@ use crate::{
     },
     storage::Geometry,
 };
-use proptest::prelude::*;
-use sha1::{Digest, Sha1};
-use std::{
+use alloc::{
     string::{String, ToString},
     vec,
     vec::Vec,
 };
+use proptest::prelude::*;
+use sha1::{Digest, Sha1};
 
 #[test]
 fn info_dictionaries_are_those_that_libtorrent_makes() {

@@ -5,13 +5,13 @@ use crate::{
     id::{FileIndex, InfoHash},
     metainfo::{BadInfoHash, MAX_MAGNET_BYTES, MAX_MAGNET_HINTS, Magnet, MagnetError},
 };
-use proptest::prelude::*;
-use serde_json::{Value as Json, json};
-use std::{
+use alloc::{
     format,
     string::{String, ToString},
     vec::Vec,
 };
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
 
 const LINK: &str = "magnet:?xt=urn:btih:3211423340ea3ced1dbea08b1f2db228db87b663";
 

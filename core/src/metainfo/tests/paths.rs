@@ -6,8 +6,8 @@ use crate::metainfo::{
     path::{path_bytes, resolve_collisions},
     sanitise_element,
 };
+use alloc::{collections::BTreeSet, format, string::String, vec, vec::Vec};
 use proptest::prelude::*;
-use std::{collections::BTreeSet, format, string::String, vec, vec::Vec};
 
 const FORBIDDEN: [char; 12] =
     ['/', '\\', ':', '*', '?', '"', '<', '>', '|', '\u{200B}', '\u{202E}', '\u{FEFF}'];

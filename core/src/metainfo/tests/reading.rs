@@ -8,15 +8,15 @@ use crate::{
         Error, Field, File, Incompatible, Info, Limit, MAX_ADDRESSES, Malformed, Metainfo, ParseOptions,
     },
 };
-use bytes::Bytes;
-use proptest::prelude::*;
-use serde_json::{Value as Json, json};
-use std::{
+use alloc::{
     format,
     string::{String, ToString},
     vec,
     vec::Vec,
 };
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
 
 #[test]
 fn info_hashes_are_those_of_the_vectors() {
