@@ -35,6 +35,20 @@ fn a_single_file_makes_the_info_hash_of_the_vectors() {
     assert_eq!(metainfo.info.info_hash.to_string(), "3211423340ea3ced1dbea08b1f2db228db87b663");
 }
 
+/// libtorrent 2.1.1 reads this torrent with the same info-hash, and every field as it was given.
+#[test]
+fn a_torrent_with_all_there_is_to_say_has_the_info_hash_that_libtorrent_finds() {
+    let files = [source("c.bin", 20_000), source("a/b.txt", 54), source("empty", 0)];
+    let files = files.map(|file| SourceFile { executable: file.path == ["c.bin"], ..file });
+    let builder = Builder::folder("multi", files).private().source("SRC");
+    let tier = ["http://a.example/announce", "http://b.example/announce"];
+    let builder = builder.tracker_tier(tier).tracker("udp://c.example:9").web_seed("http://w.example/x/");
+    let builder = builder.comment("a comment ü").created_by("Convoy").creation_date(1_700_000_000);
+    let plan = builder.node("router.example", 6881).plan().expect("a plan");
+    let metainfo = hashed(plan, &[filler(54), filler(20_000)].concat());
+    assert_eq!(metainfo.info.info_hash.to_string(), "47c6dc3fd5f423b562d6bbf899a7ff2e60e38439");
+}
+
 #[test]
 fn the_same_input_gives_the_same_bytes_in_whatever_order_the_files_come() {
     let files = ["b/x", "a", "b!", "b/a"].map(|path| source(path, 7));
