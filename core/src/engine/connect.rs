@@ -291,12 +291,13 @@ const fn our_bits() -> Reserved {
 
 /// What the end of a connection says about dialling the address again.
 pub(super) const fn ending(why: &PeerEnd) -> Ending {
-    match why {
+    let never = matches!(
+        why,
         PeerEnd::Handshake(HandshakeError::Local(HandshakeLocal::SelfConnection))
-        | PeerEnd::SelfConnection
-        | PeerEnd::CorruptPiece
-        | PeerEnd::BothSeeds
-        | PeerEnd::Duplicate => Ending::Never,
-        _ => Ending::Useless,
-    }
+            | PeerEnd::SelfConnection
+            | PeerEnd::CorruptPiece
+            | PeerEnd::BothSeeds
+            | PeerEnd::Duplicate
+    );
+    if never { Ending::Never } else { Ending::Useless }
 }

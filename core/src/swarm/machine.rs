@@ -308,10 +308,10 @@ impl Swarm {
     fn stop(&mut self, out: &mut Outbox<Action>) {
         self.leave_all(&PeerEnd::Stopped);
         let running = self.phase == Phase::Running;
-        match self.phase {
-            Phase::Stopping | Phase::Stopped => return,
-            _ => self.phase = Phase::Stopping,
+        if matches!(self.phase, Phase::Stopping | Phase::Stopped) {
+            return;
         }
+        self.phase = Phase::Stopping;
         // A check that was broken off says nothing about what was not looked at yet.
         if running && (self.unsaved || self.save.flushing.is_some()) {
             self.save(true, out);

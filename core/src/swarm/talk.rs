@@ -169,8 +169,17 @@ impl Swarm {
             Message::Cancel(block) => self.on_cancel(now, key, block, out),
             Message::Piece { piece, begin, data } => self.on_piece(now, key, (piece, begin), data, out),
             Message::Reject(block) => self.pick(now, picker::Input::Rejected { peer, block }, out),
-            // Hints, other extensions and version 2 are not used.
-            _ => {}
+            // Hints, other extensions and version 2 are not used. The rest does not get this far.
+            Message::Suggest(_)
+            | Message::AllowedFast(_)
+            | Message::Port(_)
+            | Message::Extended { .. }
+            | Message::HashRequest(_)
+            | Message::Hashes(_)
+            | Message::HashReject(_)
+            | Message::HaveNone
+            | Message::KeepAlive
+            | Message::Unknown { .. } => {}
         }
     }
 

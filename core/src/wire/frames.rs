@@ -148,7 +148,8 @@ impl Frames {
             self.tail = own;
             self.own = true;
         }
-        self.tail.extend_from_slice(&fresh.split_to(taken));
+        self.tail.extend_from_slice(fresh.get(..taken).unwrap_or_default());
+        fresh.advance(taken);
     }
 
     fn carry_out(&mut self, plan: Plan, buffer: &mut BytesMut) -> Option<Frame> {

@@ -115,8 +115,8 @@ pub enum HandshakeAction {
 
 /// The handshake's machine (BEP 3), for either side. See the [module](super) for both at work.
 ///
-/// An *initiator* knows torrent and name; it speaks first, in its first `handle_timeout` or with the first
-/// bytes that come (its first deadline is the moment of its construction). A *responder* asks which name
+/// An *initiator* knows torrent and name; it speaks first, in its first call: call `handle_timeout` at once
+/// (its first deadline is the moment of its construction). A *responder* asks which name
 /// to answer with as soon as the peer has named a torrent, and answers at once.
 ///
 /// Gives at most two actions and 68 bytes of its own a call; keeps at most [`REST_MAX`] bytes.
@@ -285,7 +285,10 @@ impl Handshake {
 
     /// Keeps what came behind the handshake until the parent has answered.
     fn keep(&mut self, fresh: BytesMut) -> Result<(), HandshakeError> {
-        self.rest.unsplit(fresh);
+        // Even an empty one would pin the driver's buffer.
+        if !fresh.is_empty() {
+            self.rest.unsplit(fresh);
+        }
         if matches!(self.state, State::Identifying { .. }) && self.rest.len() > REST_MAX {
             return Err(HandshakeError::Peer(HandshakeMisbehaved::TooMuch));
         }
@@ -294,10 +297,10 @@ impl Handshake {
 
     fn identified(
         &mut self,
+        info_hash: InfoHash,
         peer_id: PeerId,
         out: &mut Outbox<HandshakeAction>,
     ) -> Result<(), HandshakeError> {
-        let State::Identifying { info_hash } = self.state else { return Ok(()) };
         self.speak(info_hash, peer_id, out);
         self.state = State::Naming { info_hash };
         self.check_peer_id(out)
@@ -344,16 +347,23 @@ impl Machine for Handshake {
         input: HandshakeInput,
         out: &mut Outbox<HandshakeAction>,
     ) -> Result<(), HandshakeError> {
+        // The first call, whatever it is, makes an initiator speak.
+        if matches!(self.state, State::Starting { .. }) {
+            self.handle_timeout(now, out)?;
+        }
         if self.is_over()? {
             return Ok(());
         }
-        let result = self.check_deadline(now).and_then(|()| match input {
-            HandshakeInput::Received(fresh) => {
-                self.start(out);
-                self.received(fresh, out)
+        let result = match (input, self.state) {
+            (HandshakeInput::Received(fresh), _) => {
+                self.check_deadline(now).and_then(|()| self.received(fresh, out))
             }
-            HandshakeInput::Identified { peer_id } => self.identified(peer_id, out),
-        });
+            (HandshakeInput::Identified { peer_id }, State::Identifying { info_hash }) => {
+                self.check_deadline(now).and_then(|()| self.identified(info_hash, peer_id, out))
+            }
+            // Law 9: an answer that nobody waits for.
+            (HandshakeInput::Identified { .. }, _) => Ok(()),
+        };
         self.settle(result)
     }
 

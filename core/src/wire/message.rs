@@ -264,7 +264,9 @@ fn block(message: &[u8]) -> Block {
 
 /// Cuts the first `length` bytes off and gives those from `start` on.
 fn payload(buffer: &mut BytesMut, start: usize, length: usize) -> Bytes {
-    let mut message = buffer.split_to(length.min(buffer.len()));
+    // The last one takes the buffer as it is: a buffer with one owner need not become shared.
+    let whole = length >= buffer.len();
+    let mut message = if whole { core::mem::take(buffer) } else { buffer.split_to(length) };
     message.advance(start.min(message.len()));
     message.freeze()
 }
