@@ -40,9 +40,9 @@ impl FromStr for ByteSize {
     fn from_str(text: &str) -> Result<Self, SizeError> {
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(end);
-        let unit = factor(unit.trim()).ok_or(SizeError::UnknownUnit)?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-        let whole: u64 = parse_digits(whole)?;
+        let whole = parse_digits(whole)?;
+        let unit = factor(unit.trim()).ok_or(SizeError::UnknownUnit)?;
         // Nine digits are exact in the arithmetic below, and more than anybody means.
         let fraction = fraction.get(..9).unwrap_or(fraction);
         let part =
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused() {
-        for text in ["", "k", "-1", ".", "1.", ".5", "1.2.3", "+5"] {
+        for text in ["", "k", "fast", "-1", ".", "1.", ".5", "1.2.3", "+5"] {
             assert!(bytes(text).is_err(), "{text}");
         }
         for text in ["1x", "1 kib/s", "1BB", "5kb"] {

@@ -149,6 +149,7 @@ pub(crate) enum Event<'a> {
         ok: bool,
         /// Of one copy.
         total: u64,
+        pieces: u32,
         /// Until the last leecher was complete.
         seconds: f64,
         /// Bytes a second that all leechers together took in.

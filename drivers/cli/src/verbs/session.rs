@@ -4,9 +4,9 @@ use crate::{
     config::Config,
     failure::Failure,
     inspect::{inspect, place},
-    output::{Event as Line, FileStatus, Reporter, printable},
+    output::{Event as Line, FileStatus, Hex, Reporter, printable},
     signals::Signals,
-    source::read_torrent,
+    source::{make_folder, read_torrent},
     units::{ByteSize, Rate},
 };
 use convoy_core::{
@@ -16,9 +16,11 @@ use convoy_core::{
     metainfo::Info,
     storage::StorageError,
 };
-use convoy_tokio::{Events, Node, NodeConfig};
+use convoy_tokio::{AddTorrent, Events, Node, NodeConfig, NodeEvent};
+use sha1::{Digest, Sha1};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     net::SocketAddr,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -53,11 +55,26 @@ struct Torrent {
     info: Info,
     /// The folder that holds its file or folder.
     folder: PathBuf,
+    /// Keeps what is known of it.
+    resume: PathBuf,
     began: Instant,
     /// Bytes that were there at the beginning.
     found: u64,
+    /// Bytes verified; at the end more than the last progress says.
+    verified: u64,
+    /// Bytes exchanged with peers that are gone; at the end more than the last progress says.
+    gone: Exchanged,
     progress: Option<Progress>,
     complete: bool,
+    /// What the system said when it refused something of the files.
+    refused: Option<(PathBuf, String)>,
+}
+
+/// Bytes of blocks.
+#[derive(Clone, Copy, Default)]
+struct Exchanged {
+    downloaded: u64,
+    uploaded: u64,
 }
 
 /// Reads the torrents that are named.
@@ -92,16 +109,29 @@ pub(super) async fn run(
     for peer in &config.peer {
         peers.extend(peer.resolve().await?);
     }
-    let seed = config.seed_bytes.map_or_else(super::entropy, |seed| Ok(seed.0))?;
-    let node = NodeConfig { engine: config.engine(), seed, state: config.state_folder()? };
+    let state = config.state_folder()?;
+    make_folder(&state)?;
+    let seed = config.seed_bytes.map(|seed| seed.0);
     let (node, events) =
-        convoy_tokio::spawn(node).map_err(|error| Failure::new(format!("cannot start: {error}")))?;
+        convoy_tokio::spawn(NodeConfig { engine: config.engine(), seed, ..NodeConfig::default() })
+            .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
     let mut session = Session::new(goal, reporter);
     for info in torrents {
-        node.add(info.clone(), folder.to_owned(), peers.clone());
-        session.follow(info, folder.to_owned());
+        let resume = resume_file(&state, &info, folder);
+        let add = AddTorrent::new(info.clone(), folder);
+        node.add(AddTorrent { resume: Some(resume.clone()), peers: peers.clone(), ..add });
+        session.follow(info, folder.to_owned(), resume);
     }
     session.run(node, events, &mut signals).await
+}
+
+/// Where what is known of a torrent in a folder is kept: the same torrent may lie in two.
+fn resume_file(state: &Path, info: &Info, folder: &Path) -> PathBuf {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let folder = fs::canonicalize(&folder).unwrap_or(folder);
+    let digest = Sha1::digest(folder.as_os_str().as_encoded_bytes());
+    let (distinct, _) = digest.split_at(4);
+    state.join(format!("{}-{}.resume", info.info_hash, Hex(distinct)))
 }
 
 /// Whether to go on.
@@ -113,16 +143,33 @@ fn fail(failure: Failure) -> Next {
     ControlFlow::Break(Err(failure))
 }
 
+fn ended_by_itself() -> Next {
+    fail(
+        Failure::new("the node ended by itself")
+            .advise("please report this, with the output of a run with -vv"),
+    )
+}
+
 impl<'a> Session<'a> {
     /// A session without torrents.
-    pub(super) fn new(goal: Goal, reporter: &'a Reporter) -> Self {
+    fn new(goal: Goal, reporter: &'a Reporter) -> Self {
         Self { reporter, goal, torrents: BTreeMap::new(), unreached: BTreeSet::new() }
     }
 
     /// Tells people of a torrent from now on.
-    pub(super) fn follow(&mut self, info: Info, folder: PathBuf) {
-        let torrent =
-            Torrent { folder, began: Instant::now(), found: 0, progress: None, complete: false, info };
+    fn follow(&mut self, info: Info, folder: PathBuf, resume: PathBuf) {
+        let torrent = Torrent {
+            folder,
+            resume,
+            began: Instant::now(),
+            found: 0,
+            verified: 0,
+            gone: Exchanged::default(),
+            progress: None,
+            complete: false,
+            refused: None,
+            info,
+        };
         self.torrents.insert(torrent.info.info_hash, torrent);
     }
 
@@ -130,15 +177,10 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// What failed, or that it was stopped.
-    pub(super) async fn run(
-        mut self,
-        node: Node,
-        mut events: Events,
-        signals: &mut Signals,
-    ) -> Result<(), Failure> {
+    async fn run(mut self, node: Node, mut events: Events, signals: &mut Signals) -> Result<(), Failure> {
         let ended = loop {
             tokio::select! {
-                event = events.next() => match event.map_or(GO_ON, |event| self.handle(event)) {
+                event = events.recv() => match event.map_or_else(ended_by_itself, |event| self.hear(event)) {
                     ControlFlow::Continue(()) => {}
                     ControlFlow::Break(ended) => break ended,
                 },
@@ -158,12 +200,28 @@ impl<'a> Session<'a> {
 
     /// Tells of what still happens while the node stops.
     async fn see_out(&mut self, events: &mut Events) {
-        while let Some(event) = events.next().await {
-            if matches!(event, Event::Stopped) {
-                return;
-            }
-            let _ = self.handle(event);
+        while let Some(event) = events.recv().await {
+            // Nothing more can end what is ending.
+            let _ = self.hear(event);
         }
+    }
+
+    fn hear(&mut self, event: NodeEvent) -> Next {
+        match event {
+            NodeEvent::Engine(event) => return self.handle(event),
+            NodeEvent::StorageFailed { info_hash, path, error, .. } => {
+                if let Some(torrent) = self.torrents.get_mut(&info_hash) {
+                    torrent.refused = Some((path, error.to_string()));
+                }
+            }
+            NodeEvent::ResumeSaved { info_hash } => {
+                if let Some(Torrent { resume, .. }) = self.torrents.get(&info_hash) {
+                    self.reporter.event(&Line::ResumeSaved { info_hash, file: resume });
+                }
+            }
+            _ => {}
+        }
+        GO_ON
     }
 
     fn handle(&mut self, event: Event) -> Next {
@@ -193,9 +251,12 @@ impl<'a> Session<'a> {
     }
 
     /// Events that change nothing here.
-    fn tell(&self, event: &Event) {
+    fn tell(&mut self, event: &Event) {
         match event {
             Event::PieceVerified { info_hash, piece, from } => {
+                if let Some(torrent) = self.torrents.get_mut(info_hash) {
+                    torrent.verified += u64::from(torrent.info.geometry.piece_size(*piece));
+                }
                 self.reporter.event(&Line::Piece { info_hash: *info_hash, index: piece.0, from: *from });
             }
             Event::PieceFailed { info_hash, piece } => {
@@ -208,6 +269,10 @@ impl<'a> Session<'a> {
             }
             Event::PeerGone { info_hash, peer, why } => {
                 tracing::info!(peer = %peer.remote, %why, "gone");
+                if let Some(torrent) = self.torrents.get_mut(info_hash) {
+                    torrent.gone.downloaded += peer.downloaded_bytes;
+                    torrent.gone.uploaded += peer.uploaded_bytes;
+                }
                 self.reporter.event(&Line::peer_gone(*info_hash, peer, why.to_string()));
             }
             _ => {}
@@ -232,6 +297,7 @@ impl<'a> Session<'a> {
         let (count, pieces) = (have.count(), have.len());
         self.reporter.event(&Line::Checked { info_hash, have: count, pieces });
         torrent.found = have.iter().map(|piece| u64::from(torrent.info.geometry.piece_size(piece))).sum();
+        torrent.verified = torrent.found;
         torrent.began = Instant::now();
         let name = printable(&torrent.info.name);
         if self.goal == Goal::Serve {
@@ -242,7 +308,7 @@ impl<'a> Session<'a> {
         } else if count > 0 {
             self.reporter.note(format_args!("[{name}] {count} of {pieces} pieces are there already"));
         }
-        GO_ON
+        if have.is_full() { self.completed(info_hash) } else { GO_ON }
     }
 
     /// Names the files that keep a seed from serving.
@@ -276,10 +342,10 @@ impl<'a> Session<'a> {
 
     fn completed(&mut self, info_hash: InfoHash) -> Next {
         let Some(torrent) = self.torrents.get_mut(&info_hash) else { return GO_ON };
-        torrent.complete = true;
-        if self.goal != Goal::Serve {
+        if !torrent.complete && self.goal != Goal::Serve {
             torrent.tell_completion(self.reporter);
         }
+        torrent.complete = true;
         if self.goal == Goal::Complete && self.torrents.values().all(|torrent| torrent.complete) {
             return ControlFlow::Break(Ok(()));
         }
@@ -287,20 +353,15 @@ impl<'a> Session<'a> {
     }
 
     fn failed(&self, info_hash: InfoHash, file: Option<FileIndex>, error: StorageError) -> Next {
-        let Some(Torrent { info, folder, .. }) = self.torrents.get(&info_hash) else { return GO_ON };
-        let file = file.and_then(|file| info.files.get(file.0 as usize));
-        let at = file.map_or_else(|| folder.join(&info.name), |file| place(folder, &file.path));
+        let Some(torrent) = self.torrents.get(&info_hash) else { return GO_ON };
+        let (at, said) = torrent.refused.clone().unwrap_or_else(|| (torrent.place(file), error.to_string()));
         let advice = match error {
             StorageError::Full => "make room, and run it again: what is verified is kept",
-            StorageError::PermissionDenied => {
-                "make it writable, or choose another folder with -o, and run it again"
-            }
-            StorageError::NotFound | StorageError::TooShort => {
-                "put it back, or run it again to fetch it anew"
-            }
-            _ => "look into the system's log, and run it again: what is verified is kept",
+            StorageError::PermissionDenied => "make it writable, or choose another folder, and run it again",
+            StorageError::NotFound | StorageError::TooShort => "put it back, or download it again",
+            _ => "look for a fault of the disk, and run it again: what is verified is kept",
         };
-        fail(Failure::new(format!("{}: {error}", at.display())).at(&at).advise(advice))
+        fail(Failure::new(format!("{}: {said}", at.display())).at(&at).advise(advice))
     }
 
     fn dial_failed(&mut self, info_hash: InfoHash, addr: SocketAddr, why: &PeerEnd) -> Next {
@@ -341,18 +402,23 @@ impl Torrent {
         ));
     }
 
+    /// Where a file lies, or all of them.
+    fn place(&self, file: Option<FileIndex>) -> PathBuf {
+        let file = file.and_then(|file| self.info.files.get(file.0 as usize));
+        file.map_or_else(|| self.folder.join(&self.info.name), |file| place(&self.folder, &file.path))
+    }
+
     fn sum_up(&self, reporter: &Reporter) {
-        let Self { info, progress, complete, began, .. } = self;
+        let Self { info, progress, complete, began, verified, gone, .. } = self;
         let of = |field: fn(&Progress) -> u64| progress.as_ref().map_or(0, field);
-        let total = info.geometry.total_length();
         reporter.event(&Line::Summary {
             info_hash: info.info_hash,
             name: &info.name,
             complete: *complete,
-            total,
-            verified: if *complete { total } else { of(|progress| progress.verified_bytes) },
-            downloaded: of(|progress| progress.downloaded_bytes),
-            uploaded: of(|progress| progress.uploaded_bytes),
+            total: info.geometry.total_length(),
+            verified: *verified,
+            downloaded: gone.downloaded.max(of(|progress| progress.downloaded_bytes)),
+            uploaded: gone.uploaded.max(of(|progress| progress.uploaded_bytes)),
             wasted: of(|progress| progress.wasted_bytes),
             seconds: began.elapsed().as_secs_f64(),
         });

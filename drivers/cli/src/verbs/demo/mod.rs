@@ -45,14 +45,15 @@ async fn demonstrate(args: args::Demo, reporter: &Arc<Reporter>) -> Result<(), F
 
     let mut swarm = Swarm::start(&info, scratch.path(), leechers, &mut random, reporter).await?;
     swarm.run().await?;
-    let (info, members) = (swarm.info().clone(), swarm.stop().await);
+    let members = swarm.stop().await;
+    let geometry = info.geometry;
 
     let folders: Vec<_> = members.iter().map(|member| member.folder.clone()).collect();
     let sound = on_thread(reporter, move |reporter| {
         Ok(folders.iter().map(|folder| check(&info, folder, reporter).is_full()).collect::<Vec<_>>())
     })
     .await?;
-    report::tell(&members, &sound, reporter)
+    report::tell(geometry, &members, &sound, reporter)
 }
 
 fn scratch_folder(dir: Option<&Path>) -> Result<TempDir, Failure> {

@@ -7,14 +7,20 @@ use crate::{
     units::{ByteSize, Percent, Rate},
 };
 use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
-use convoy_core::engine::Progress;
+use convoy_core::storage::Geometry;
 use std::time::Duration;
 
 /// Prints the table, and fails if a copy differs.
-pub(super) fn tell(members: &[Member], sound: &[bool], reporter: &Reporter) -> Result<(), Failure> {
-    let nodes: Vec<DemoNode> = members.iter().zip(sound).map(|(member, &ok)| node(member, ok)).collect();
+pub(super) fn tell(
+    geometry: Geometry,
+    members: &[Member],
+    sound: &[bool],
+    reporter: &Reporter,
+) -> Result<(), Failure> {
+    let nodes: Vec<DemoNode> =
+        members.iter().zip(sound).map(|(member, &ok)| node(member, ok, geometry.total_length())).collect();
     let leechers = nodes.iter().skip(1);
-    let total = members.first().and_then(|seed| seed.progress.as_ref()).map_or(0, |seed| seed.total_bytes);
+    let (total, pieces) = (geometry.total_length(), geometry.pieces());
     let seconds = leechers.clone().map(|node| node.seconds).fold(0.0, f64::max);
     let delivered = total * leechers.clone().count() as u64;
     let rate = Rate::mean(delivered, Duration::from_secs_f64(seconds));
@@ -27,7 +33,7 @@ pub(super) fn tell(members: &[Member], sound: &[bool], reporter: &Reporter) -> R
         leechers.count(),
         if ok { "every hash is right" } else { "NOT every hash is right" }
     ));
-    reporter.event(&Event::DemoSummary { ok, total, seconds, rate: rate.0, nodes: &nodes });
+    reporter.event(&Event::DemoSummary { ok, total, pieces, seconds, rate: rate.0, nodes: &nodes });
     let bad: Vec<&str> = nodes.iter().filter(|node| !node.ok).map(|node| node.node.as_str()).collect();
     if bad.is_empty() {
         return Ok(());
@@ -36,17 +42,16 @@ pub(super) fn tell(members: &[Member], sound: &[bool], reporter: &Reporter) -> R
         .advise("this is a fault of the program; please report it with the output of a run with -vv"))
 }
 
-fn node(member: &Member, ok: bool) -> DemoNode {
-    let of = |field: fn(&Progress) -> u64| member.progress.as_ref().map_or(0, field);
+fn node(member: &Member, ok: bool, total: u64) -> DemoNode {
     let took = member.took.unwrap_or_default();
-    let rate = member.took.map_or(0, |took| Rate::mean(of(|progress| progress.total_bytes), took).0);
+    let rate = member.took.map_or(0, |took| Rate::mean(total, took).0);
     DemoNode {
         node: member.name.clone(),
         ok,
         seconds: took.as_secs_f64(),
         rate,
-        uploaded: of(|progress| progress.uploaded_bytes),
-        wasted: of(|progress| progress.wasted_bytes),
+        uploaded: member.sent,
+        wasted: member.progress.as_ref().map_or(0, |progress| progress.wasted_bytes),
         pieces_from: member.pieces_from.clone(),
     }
 }

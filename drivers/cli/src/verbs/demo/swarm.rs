@@ -7,7 +7,7 @@ use convoy_core::{
     id::PeerId,
     metainfo::Info,
 };
-use convoy_tokio::{Node, NodeConfig};
+use convoy_tokio::{AddTorrent, Node, NodeConfig, NodeEvent};
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
@@ -42,6 +42,8 @@ pub(super) struct Member {
     pub(super) took: Option<Duration>,
     /// How it stood at last.
     pub(super) progress: Option<Progress>,
+    /// Bytes of blocks that it sent to peers that are gone; at the end, to all.
+    pub(super) sent: u64,
     /// How many of its pieces came from each member.
     pub(super) pieces_from: Vec<u32>,
     node: Node,
@@ -91,11 +93,6 @@ impl<'a> Swarm<'a> {
         self.wait(|members| members.iter().skip(1).all(|member| member.took.is_some())).await
     }
 
-    /// What is shared.
-    pub(super) const fn info(&self) -> &Info {
-        &self.info
-    }
-
     /// Stops all nodes.
     pub(super) async fn stop(mut self) -> Vec<Member> {
         for member in &self.members {
@@ -103,8 +100,8 @@ impl<'a> Swarm<'a> {
         }
         let last_words = async {
             while let Some((member, event)) = self.inbox.recv().await {
-                if let Event::Progress(progress) = event {
-                    self.members[member].progress = Some(*progress);
+                if let Event::PeerGone { peer, .. } = event {
+                    self.members[member].sent += peer.uploaded_bytes;
                 }
             }
         };
@@ -116,7 +113,7 @@ impl<'a> Swarm<'a> {
 
     fn add(&self, member: usize, peers: Vec<SocketAddr>) {
         let Member { node, folder, .. } = &self.members[member];
-        node.add(self.info.clone(), folder.clone(), peers);
+        node.add(AddTorrent { peers, ..AddTorrent::new(self.info.clone(), folder) });
     }
 
     /// Handles events until `done`.
@@ -148,6 +145,7 @@ impl<'a> Swarm<'a> {
             }
             Event::Checked { have, .. } => member.ready = have.is_full(),
             Event::PeerConnected { peer, .. } => member.meet(&peer, count),
+            Event::PeerGone { peer, .. } => member.sent += peer.uploaded_bytes,
             Event::PieceVerified { from: Some(from), .. } => member.credit(from),
             Event::Progress(progress) => {
                 self.reporter.progress(&member.name, &progress);
@@ -180,21 +178,22 @@ impl Member {
                 peer_id_prefix: prefix(number),
                 ..engine::Config::default()
             },
-            seed: random.child_seed(),
-            state: scratch.join("state").join(number.to_string()),
+            seed: Some(random.child_seed()),
+            ..NodeConfig::default()
         };
         let (node, mut events) = convoy_tokio::spawn(config)
             .map_err(|error| Failure::new(format!("cannot start a node: {error}")))?;
         tokio::spawn(async move {
-            while let Some(event) = events.next().await {
+            while let Some(event) = events.recv().await {
+                let NodeEvent::Engine(event) = event else { continue };
                 if mail.send((number, event)).await.is_err() {
                     return;
                 }
             }
         });
-        let (took, progress, listens, ready) = (None, None, None, false);
+        let (took, progress, listens, ready, sent) = (None, None, None, false, 0);
         let (pieces_from, peers) = (vec![0; of], BTreeMap::new());
-        Ok(Self { name, folder, took, progress, pieces_from, node, listens, ready, peers })
+        Ok(Self { name, folder, took, progress, sent, pieces_from, node, listens, ready, peers })
     }
 
     /// Learns who is at the other end of a stream.
