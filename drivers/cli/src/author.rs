@@ -2,7 +2,7 @@
 
 use crate::{
     failure::Failure,
-    hashing::{Hashed, Layout},
+    hashing::{Content, Hashed},
     output::Reporter,
     units::ByteSize,
     walk::{Found, FoundFile},
@@ -39,12 +39,9 @@ pub(crate) fn builder(found: &Found, piece_length: Option<ByteSize>) -> Result<B
 pub(crate) fn make(found: &Found, builder: Builder, reporter: &Reporter) -> Result<Metainfo, Failure> {
     let plan = builder.plan().map_err(|error| refused(found, error))?;
     check_names(found, &plan)?;
-    let mut layout = Layout::default();
-    for file in &found.files {
-        layout.push(Some(file.place.clone()), file.length);
-    }
+    let files = found.files.iter().map(|file| (Some(file.place.clone()), file.length));
     let work = reporter.work("hashing", &found.name, found.total());
-    let hashed = layout.hash(&plan.geometry(), &work);
+    let hashed = Content::new(files, plan.geometry()).hash(&work);
     drop(work);
     let hashes: Result<Vec<_>, Failure> = hashed.into_iter().map(|piece| readable(found, piece)).collect();
     plan.finish(&hashes?).map_err(|error| refused(found, error))
@@ -78,7 +75,7 @@ fn refused(found: &Found, error: BuildError) -> Failure {
 
 /// The hash, or the file that spoils it.
 fn readable(found: &Found, piece: Hashed) -> Result<[u8; 20], Failure> {
-    piece.map_err(|why| match found.files.get(why.file) {
+    piece.map_err(|why| match found.files.get(why.file.0 as usize) {
         Some(FoundFile { place, .. }) if why.error.kind() == io::ErrorKind::UnexpectedEof => {
             Failure::new(format!("{} became shorter while it was read", place.display()))
                 .at(place)

@@ -1,7 +1,12 @@
 //! What is wrong with which file, told from the pieces that are good.
 
 use crate::output::{FileStatus, PieceRange};
-use convoy_core::{bitfield::Bitfield, id::PieceIndex, metainfo::Info};
+use convoy_core::{
+    bitfield::Bitfield,
+    id::{FileIndex, PieceIndex},
+    metainfo::Info,
+    storage::Layout,
+};
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -26,18 +31,14 @@ pub(crate) fn place(folder: &Path, path: &[String]) -> PathBuf {
 
 /// Compares every file but padding.
 pub(crate) fn inspect(info: &Info, folder: &Path, good: &Bitfield) -> Vec<FileReport> {
+    let layout = Layout::new(info.files.iter().map(|file| (file.length, file.padding)), info.geometry);
     let mut reports = Vec::new();
-    let mut start = 0;
-    for file in &info.files {
-        let (first, end) = (start, start + file.length);
-        start = end;
-        if file.padding {
-            continue;
-        }
-        let bad_pieces = bad_ranges(info, first, end, good);
+    for (index, file) in (0..).map(FileIndex).zip(&info.files).filter(|(_, file)| !file.padding) {
+        let bad = layout.pieces_of(index).filter(|&piece| !good.get(piece));
+        let bad_pieces = ranges(bad);
         let status = stat(&place(folder, &file.path), file.length);
-        let status =
-            if status == FileStatus::Ok && !bad_pieces.is_empty() { FileStatus::Damaged } else { status };
+        let damaged = status == FileStatus::Ok && !bad_pieces.is_empty();
+        let status = if damaged { FileStatus::Damaged } else { status };
         reports.push(FileReport { path: file.path.join("/"), length: file.length, status, bad_pieces });
     }
     excuse(&mut reports);
@@ -57,14 +58,10 @@ fn stat(file: &Path, length: u64) -> FileStatus {
     }
 }
 
-/// The pieces that hold bytes `start..end` and are not good.
-fn bad_ranges(info: &Info, start: u64, end: u64, good: &Bitfield) -> Vec<PieceRange> {
-    let piece_length = u64::from(info.geometry.piece_length());
+/// Pieces in order, those that follow one another as one.
+fn ranges(pieces: impl Iterator<Item = PieceIndex>) -> Vec<PieceRange> {
     let mut ranges: Vec<PieceRange> = Vec::new();
-    // A torrent has at most 2^21 pieces.
-    let pieces =
-        if start == end { 0..0 } else { (start / piece_length) as u32..end.div_ceil(piece_length) as u32 };
-    for piece in pieces.filter(|&piece| !good.get(PieceIndex(piece))) {
+    for PieceIndex(piece) in pieces {
         match ranges.last_mut() {
             Some(range) if range.last + 1 == piece => range.last = piece,
             _ => ranges.push(PieceRange { first: piece, last: piece }),

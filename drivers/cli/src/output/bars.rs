@@ -24,7 +24,9 @@ impl Bars {
     /// Shows how a torrent stands.
     pub(super) fn show(&self, name: &str, progress: &Progress) {
         let mut bars = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
-        let bar = bars.entry(name.to_owned()).or_insert_with(|| self.bar(name, progress.total_bytes));
+        // On the screen as here: in the order of their names.
+        let place = bars.keys().take_while(|other| other.as_str() < name).count();
+        let bar = bars.entry(name.to_owned()).or_insert_with(|| self.bar(place, name, progress.total_bytes));
         let done = match progress.state {
             State::Checking => progress.checked_bytes,
             State::Downloading | State::Seeding | State::Paused | State::Failed => progress.verified_bytes,
@@ -35,7 +37,7 @@ impl Bars {
 
     /// A bar for reading and hashing.
     pub(super) fn work(&self, doing: &'static str, name: &str, total: u64) -> ProgressBar {
-        let bar = self.bar(name, total);
+        let bar = self.bar(usize::MAX, name, total);
         if let Ok(style) = ProgressStyle::with_template(
             "{prefix:20!} {wide_bar:.cyan/blue} {msg} {percent:>3}%, {binary_bytes_per_sec}, ETA {eta}",
         ) {
@@ -50,16 +52,16 @@ impl Bars {
         self.screen.suspend(print);
     }
 
-    /// Leaves the bars on the screen as they stand, and draws no more.
+    /// Takes the bars off the screen.
     pub(super) fn clear(&self) {
         let bars = std::mem::take(&mut *self.by_name.lock().unwrap_or_else(PoisonError::into_inner));
         for bar in bars.values() {
-            bar.abandon();
+            bar.finish_and_clear();
         }
     }
 
-    fn bar(&self, name: &str, total: u64) -> ProgressBar {
-        let bar = self.screen.add(ProgressBar::new(total));
+    fn bar(&self, place: usize, name: &str, total: u64) -> ProgressBar {
+        let bar = self.screen.insert(place, ProgressBar::new(total));
         if let Ok(style) = ProgressStyle::with_template(STYLE) {
             bar.set_style(style.progress_chars("━╸ "));
         }

@@ -3,13 +3,17 @@
 use crate::{
     args,
     failure::Failure,
-    hashing::{Hashed, Layout},
+    hashing::{Content, Hashed},
     inspect::{FileReport, inspect, place},
     output::{Event, FileStatus, PieceRange, Reporter, printable},
     source::read_torrent,
     units::{ByteSize, Percent},
 };
-use convoy_core::{bitfield::Bitfield, id::PieceIndex, metainfo::Info};
+use convoy_core::{
+    bitfield::Bitfield,
+    id::PieceIndex,
+    metainfo::{File, Info},
+};
 use std::path::Path;
 
 /// How many ranges of bad pieces of one file are printed.
@@ -46,27 +50,24 @@ pub(super) fn run(args: &args::Verify, reporter: &Reporter) -> Result<(), Failur
 
 /// Which pieces are good.
 pub(super) fn check(info: &Info, folder: &Path, reporter: &Reporter) -> Bitfield {
-    let mut layout = Layout::default();
-    for file in &info.files {
-        layout.push((!file.padding).then(|| place(folder, &file.path)), file.length);
-    }
+    let padding_or_place = |file: &File| (!file.padding).then(|| place(folder, &file.path));
+    let files = info.files.iter().map(|file| (padding_or_place(file), file.length));
     let work = reporter.work("checking", &info.name, info.geometry.total_length());
-    let hashed = layout.hash(&info.geometry, &work);
     let mut good = Bitfield::new(info.geometry.pieces());
-    let (expected, _) = info.piece_hashes.as_chunks::<20>();
-    for (piece, (hashed, expected)) in (0..).map(PieceIndex).zip(hashed.iter().zip(expected)) {
-        if is_good(hashed, expected, info) {
+    for (piece, hashed) in (0..).map(PieceIndex).zip(Content::new(files, info.geometry).hash(&work)) {
+        if is_good(&hashed, piece, info) {
             good.set(piece);
         }
     }
     good
 }
 
-fn is_good(hashed: &Hashed, expected: &[u8; 20], info: &Info) -> bool {
+fn is_good(hashed: &Hashed, piece: PieceIndex, info: &Info) -> bool {
     match hashed {
-        Ok(hash) => hash == expected,
+        Ok(hash) => info.piece_hash(piece) == Some(*hash),
         Err(why) => {
-            let file = info.files.get(why.file).map(|file| file.path.join("/")).unwrap_or_default();
+            let file =
+                info.files.get(why.file.0 as usize).map(|file| file.path.join("/")).unwrap_or_default();
             tracing::debug!(file, error = %why.error, "cannot read");
             false
         }
@@ -74,7 +75,7 @@ fn is_good(hashed: &Hashed, expected: &[u8; 20], info: &Info) -> bool {
 }
 
 /// Prints how a file stands.
-pub(super) fn print(report: &FileReport, reporter: &Reporter) {
+pub(in crate::verbs) fn print(report: &FileReport, reporter: &Reporter) {
     let FileReport { path, length, status, bad_pieces } = report;
     reporter.event(&Event::File { path, length: *length, status: *status, bad_pieces });
     reporter.result(line(report));

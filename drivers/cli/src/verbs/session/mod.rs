@@ -1,13 +1,13 @@
 //! What `download` and `seed` share: a node, its torrents, and what people are told of them.
 
+mod torrent;
+
 use crate::{
-    config::Config,
+    config::{Config, PeerAddr},
     failure::Failure,
-    inspect::{inspect, place},
-    output::{Event as Line, FileStatus, Hex, Reporter, printable},
+    output::{Event as Line, Hex, Reporter, printable},
     signals::Signals,
     source::{make_folder, read_torrent},
-    units::{ByteSize, Rate},
 };
 use convoy_core::{
     bitfield::Bitfield,
@@ -24,8 +24,9 @@ use std::{
     net::SocketAddr,
     ops::ControlFlow,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
+use torrent::Torrent;
 
 /// How long a node may take to close its streams and save what it knows.
 const STOP_WITHIN: Duration = Duration::from_millis(2500);
@@ -48,33 +49,6 @@ pub(super) struct Session<'a> {
     torrents: BTreeMap<InfoHash, Torrent>,
     /// Peers that could not be reached and were told of.
     unreached: BTreeSet<SocketAddr>,
-}
-
-/// A torrent, as far as people are told of it.
-struct Torrent {
-    info: Info,
-    /// The folder that holds its file or folder.
-    folder: PathBuf,
-    /// Keeps what is known of it.
-    resume: PathBuf,
-    began: Instant,
-    /// Bytes that were there at the beginning.
-    found: u64,
-    /// Bytes verified; at the end more than the last progress says.
-    verified: u64,
-    /// Bytes exchanged with peers that are gone; at the end more than the last progress says.
-    gone: Exchanged,
-    progress: Option<Progress>,
-    complete: bool,
-    /// What the system said when it refused something of the files.
-    refused: Option<(PathBuf, String)>,
-}
-
-/// Bytes of blocks.
-#[derive(Clone, Copy, Default)]
-struct Exchanged {
-    downloaded: u64,
-    uploaded: u64,
 }
 
 /// Reads the torrents that are named.
@@ -105,10 +79,10 @@ pub(super) async fn run(
     reporter: &Reporter,
 ) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
-    let mut peers = Vec::new();
-    for peer in &config.peer {
-        peers.extend(peer.resolve().await?);
-    }
+    let peers = tokio::select! {
+        peers = resolve(&config.peer) => peers?,
+        () = signals.next() => return Err(Failure::interrupted()),
+    };
     let state = config.state_folder()?;
     make_folder(&state)?;
     let seed = config.seed_bytes.map(|seed| seed.0);
@@ -123,6 +97,14 @@ pub(super) async fn run(
         session.follow(info, folder.to_owned(), resume);
     }
     session.run(node, events, &mut signals).await
+}
+
+async fn resolve(names: &[PeerAddr]) -> Result<Vec<SocketAddr>, Failure> {
+    let mut peers = Vec::new();
+    for name in names {
+        peers.extend(name.resolve().await?);
+    }
+    Ok(peers)
 }
 
 /// Where what is known of a torrent in a folder is kept: the same torrent may lie in two.
@@ -158,19 +140,7 @@ impl<'a> Session<'a> {
 
     /// Tells people of a torrent from now on.
     fn follow(&mut self, info: Info, folder: PathBuf, resume: PathBuf) {
-        let torrent = Torrent {
-            folder,
-            resume,
-            began: Instant::now(),
-            found: 0,
-            verified: 0,
-            gone: Exchanged::default(),
-            progress: None,
-            complete: false,
-            refused: None,
-            info,
-        };
-        self.torrents.insert(torrent.info.info_hash, torrent);
+        self.torrents.insert(info.info_hash, Torrent::new(info, folder, resume));
     }
 
     /// Goes on until the goal is reached, something fails or somebody stops it.
@@ -255,7 +225,7 @@ impl<'a> Session<'a> {
         match event {
             Event::PieceVerified { info_hash, piece, from } => {
                 if let Some(torrent) = self.torrents.get_mut(info_hash) {
-                    torrent.verified += u64::from(torrent.info.geometry.piece_size(*piece));
+                    torrent.count_piece(*piece);
                 }
                 self.reporter.event(&Line::Piece { info_hash: *info_hash, index: piece.0, from: *from });
             }
@@ -270,8 +240,7 @@ impl<'a> Session<'a> {
             Event::PeerGone { info_hash, peer, why } => {
                 tracing::info!(peer = %peer.remote, %why, "gone");
                 if let Some(torrent) = self.torrents.get_mut(info_hash) {
-                    torrent.gone.downloaded += peer.downloaded_bytes;
-                    torrent.gone.uploaded += peer.uploaded_bytes;
+                    torrent.count_exchange(peer.downloaded_bytes, peer.uploaded_bytes);
                 }
                 self.reporter.event(&Line::peer_gone(*info_hash, peer, why.to_string()));
             }
@@ -296,40 +265,17 @@ impl<'a> Session<'a> {
         let Some(torrent) = self.torrents.get_mut(&info_hash) else { return GO_ON };
         let (count, pieces) = (have.count(), have.len());
         self.reporter.event(&Line::Checked { info_hash, have: count, pieces });
-        torrent.found = have.iter().map(|piece| u64::from(torrent.info.geometry.piece_size(piece))).sum();
-        torrent.verified = torrent.found;
-        torrent.began = Instant::now();
+        torrent.begin(have);
         let name = printable(&torrent.info.name);
         if self.goal == Goal::Serve {
             if !have.is_full() {
-                return fail(self.not_all_there(info_hash, have));
+                return fail(torrent.not_all_there(have, self.reporter));
             }
             self.reporter.note(format_args!("[{name}] complete; serving it until Ctrl-C"));
         } else if count > 0 {
             self.reporter.note(format_args!("[{name}] {count} of {pieces} pieces are there already"));
         }
         if have.is_full() { self.completed(info_hash) } else { GO_ON }
-    }
-
-    /// Names the files that keep a seed from serving.
-    fn not_all_there(&self, info_hash: InfoHash, have: &Bitfield) -> Failure {
-        let Some(Torrent { info, folder, .. }) = self.torrents.get(&info_hash) else {
-            return Failure::new("data are missing");
-        };
-        let reports = inspect(info, folder, have);
-        let bad: Vec<_> = reports.iter().filter(|report| report.status != FileStatus::Ok).collect();
-        for report in &bad {
-            super::verify::print(report, self.reporter);
-        }
-        let (missing, pieces) = (have.len() - have.count(), have.len());
-        let (name, files) = (printable(&info.name), reports.len());
-        Failure::new(format!(
-            "{name}: {missing} of {pieces} pieces are missing or damaged, in {} of {files} files under {}",
-            bad.len(),
-            folder.display()
-        ))
-        .at(&bad.first().map_or(folder.clone(), |report| folder.join(&report.path)))
-        .advise("name the folder that holds the data with --data, or fetch what is missing with `convoy download`")
     }
 
     fn progress(&mut self, progress: Progress) -> Next {
@@ -353,15 +299,7 @@ impl<'a> Session<'a> {
     }
 
     fn failed(&self, info_hash: InfoHash, file: Option<FileIndex>, error: StorageError) -> Next {
-        let Some(torrent) = self.torrents.get(&info_hash) else { return GO_ON };
-        let (at, said) = torrent.refused.clone().unwrap_or_else(|| (torrent.place(file), error.to_string()));
-        let advice = match error {
-            StorageError::Full => "make room, and run it again: what is verified is kept",
-            StorageError::PermissionDenied => "make it writable, or choose another folder, and run it again",
-            StorageError::NotFound | StorageError::TooShort => "put it back, or download it again",
-            _ => "look for a fault of the disk, and run it again: what is verified is kept",
-        };
-        fail(Failure::new(format!("{}: {said}", at.display())).at(&at).advise(advice))
+        self.torrents.get(&info_hash).map_or(GO_ON, |torrent| fail(torrent.failed(file, error)))
     }
 
     fn dial_failed(&mut self, info_hash: InfoHash, addr: SocketAddr, why: &PeerEnd) -> Next {
@@ -377,50 +315,5 @@ impl<'a> Session<'a> {
         for torrent in self.torrents.values() {
             torrent.sum_up(self.reporter);
         }
-    }
-}
-
-impl Torrent {
-    fn tell_completion(&self, reporter: &Reporter) {
-        let Self { info, folder, began, found, .. } = self;
-        let (time, total) = (began.elapsed(), info.geometry.total_length());
-        let (fetched, path) = (total - found, folder.join(&info.name));
-        let rate = Rate::mean(fetched, time);
-        reporter.event(&Line::Completed {
-            info_hash: info.info_hash,
-            name: &info.name,
-            path: &path,
-            total,
-            seconds: time.as_secs_f64(),
-            rate: rate.0,
-        });
-        let (shown, fetched, seconds) = (path.display().to_string(), ByteSize(fetched), time.as_secs_f64());
-        let size = ByteSize(total);
-        reporter.result(format_args!(
-            "{}: complete, {size}, {fetched} fetched in {seconds:.1} s ({rate})",
-            printable(&shown)
-        ));
-    }
-
-    /// Where a file lies, or all of them.
-    fn place(&self, file: Option<FileIndex>) -> PathBuf {
-        let file = file.and_then(|file| self.info.files.get(file.0 as usize));
-        file.map_or_else(|| self.folder.join(&self.info.name), |file| place(&self.folder, &file.path))
-    }
-
-    fn sum_up(&self, reporter: &Reporter) {
-        let Self { info, progress, complete, began, verified, gone, .. } = self;
-        let of = |field: fn(&Progress) -> u64| progress.as_ref().map_or(0, field);
-        reporter.event(&Line::Summary {
-            info_hash: info.info_hash,
-            name: &info.name,
-            complete: *complete,
-            total: info.geometry.total_length(),
-            verified: *verified,
-            downloaded: gone.downloaded.max(of(|progress| progress.downloaded_bytes)),
-            uploaded: gone.uploaded.max(of(|progress| progress.uploaded_bytes)),
-            wasted: of(|progress| progress.wasted_bytes),
-            seconds: began.elapsed().as_secs_f64(),
-        });
     }
 }
