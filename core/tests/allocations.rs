@@ -20,7 +20,8 @@ fn a_block_that_comes_in_allocates_nothing() {
     host.hear(&[0, 0, 0, 1, 14, 0, 0, 0, 1, 1]); // have all, unchoke
     let (mut blocks, mut quiet, mut noisy) = (0, 0, 0);
     while let Some(request) = host.requests.pop() {
-        let allocations = host.receive(piece(request));
+        let data = host.piece(request);
+        let allocations = host.receive(data);
         blocks += 1;
         // A piece that is opened, or completed, may allocate; so may the tables while they grow.
         let warm = blocks > 512;
@@ -46,7 +47,8 @@ fn a_block_that_is_served_allocates_next_to_nothing() {
     let blocks = PIECES * PIECE / BLOCK_LENGTH;
     for number in 0..blocks {
         let place = (number * BLOCK_LENGTH / PIECE, number * BLOCK_LENGTH % PIECE);
-        let count = host.receive(request(place)) + host.settle();
+        let data = host.request(place);
+        let count = host.receive(data) + host.settle();
         allocations += if number > 512 { count } else { 0 };
     }
     assert_eq!(host.served, u64::from(blocks) * u64::from(BLOCK_LENGTH));
@@ -71,6 +73,7 @@ struct Host {
     streams: Vec<StreamId>,
     requests: Vec<(u32, u32)>,
     pending: Vec<Input>,
+    buffer: BytesMut,
     zeros: Bytes,
     served: u64,
     pieces_done: u32,
@@ -87,6 +90,7 @@ impl Host {
             streams: Vec::new(),
             requests: Vec::new(),
             pending: Vec::new(),
+            buffer: BytesMut::new(),
             zeros: Bytes::from(vec![0; PIECE as usize]),
             served: 0,
             pieces_done: 0,
@@ -145,6 +149,35 @@ impl Host {
         info.count_total
     }
 
+    fn piece(&mut self, (index, begin): (u32, u32)) -> BytesMut {
+        self.read(|message| {
+            message.put_u32(9 + BLOCK_LENGTH);
+            message.put_u8(7);
+            message.put_u32(index);
+            message.put_u32(begin);
+            message.put_bytes(0, BLOCK_LENGTH as usize);
+        })
+    }
+
+    fn request(&mut self, (index, begin): (u32, u32)) -> BytesMut {
+        self.read(|message| {
+            message.put_u32(13);
+            message.put_u8(6);
+            message.put_u32(index);
+            message.put_u32(begin);
+            message.put_u32(BLOCK_LENGTH);
+        })
+    }
+
+    /// Reads as a driver does: into a large buffer, of which each read is split off.
+    fn read(&mut self, write: impl FnOnce(&mut BytesMut)) -> BytesMut {
+        if self.buffer.capacity() < 2 * BLOCK_LENGTH as usize {
+            self.buffer = BytesMut::with_capacity(1 << 20);
+        }
+        write(&mut self.buffer);
+        self.buffer.split()
+    }
+
     fn carry(&mut self, action: Action) {
         match action {
             Action::Adopt { stream, .. } => self.streams.push(stream),
@@ -196,24 +229,4 @@ fn info() -> Info {
         private: false,
         source: None,
     }
-}
-
-fn piece((index, begin): (u32, u32)) -> BytesMut {
-    let mut message = BytesMut::with_capacity(4 + 9 + BLOCK_LENGTH as usize);
-    message.put_u32(9 + BLOCK_LENGTH);
-    message.put_u8(7);
-    message.put_u32(index);
-    message.put_u32(begin);
-    message.put_bytes(0, BLOCK_LENGTH as usize);
-    message
-}
-
-fn request((index, begin): (u32, u32)) -> BytesMut {
-    let mut message = BytesMut::with_capacity(17);
-    message.put_u32(13);
-    message.put_u8(6);
-    message.put_u32(index);
-    message.put_u32(begin);
-    message.put_u32(BLOCK_LENGTH);
-    message
 }

@@ -64,14 +64,12 @@ impl PieceHasher {
         if found != expected {
             return Err(BuildError::ContentLength { expected, found });
         }
-        if self.filled > 0 {
-            self.end_piece();
-        }
+        self.end_piece();
         Ok(self.hashes)
     }
 
     fn end_piece(&mut self) {
-        // Content beyond the last piece is an error that `finish` reports; it takes up no room until then.
+        // What ends beyond the last piece is either nothing or an error that `finish` reports.
         let hash = mem::take(&mut self.sha1).finalize().into();
         if self.hashes.len() < self.geometry.pieces() as usize {
             self.hashes.push(hash);

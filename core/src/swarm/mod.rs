@@ -12,10 +12,12 @@
 //! A block is never copied on this way, except one that is served and spans two files.
 
 mod check;
+mod children;
 mod fill;
 mod gather;
 mod machine;
 mod peer;
+mod save;
 mod serve;
 mod stats;
 mod talk;
