@@ -79,7 +79,8 @@ fn two_partial_seeds_make_a_whole() {
 
     let even = Libtorrent::seed(&payload.torrent, &even);
     let home = Scratch::new();
-    let odd = Convoy::seed(&home, &payload.torrent, &odd).serve();
+    // `seed` wants all of it; a download that knows nobody serves what it has.
+    let odd = Convoy::download(&home, &payload.torrent, &odd).serve();
 
     Convoy::fetch(&scratch, &payload, "by-convoy", &[even.addr, odd.addr]);
     let out = scratch.dir("by-libtorrent");
