@@ -161,6 +161,10 @@ impl Swarm {
                     self.leave_if_both_seeds(key);
                 }
             }
+            Message::HaveNone => {
+                let pieces = Bitfield::new(self.geometry.pieces());
+                self.pick(now, picker::Input::Bitfield { peer, pieces }, out);
+            }
             Message::HaveAll => {
                 self.pick(now, picker::Input::HaveAll { peer }, out);
                 self.leave_if_both_seeds(key);
@@ -177,7 +181,6 @@ impl Swarm {
             | Message::HashRequest(_)
             | Message::Hashes(_)
             | Message::HashReject(_)
-            | Message::HaveNone
             | Message::KeepAlive
             | Message::Unknown { .. } => {}
         }

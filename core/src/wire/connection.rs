@@ -1,8 +1,8 @@
 //! An established connection: frames messages, keeps order, keeps the connection alive.
 
 use super::{
-    Error, ExtendedHandshake, IDLE, KEEP_ALIVE, KEEP_ALIVES_PER_MINUTE, Message, PeerMisbehaved, REQUEST_MAX,
-    SETTLE,
+    Error, ExtendedHandshake, IDLE, KEEP_ALIVE, KEEP_ALIVES_PER_MINUTE, LATE_BITFIELDS_PER_MINUTE, Message,
+    PeerMisbehaved, REQUEST_MAX, SETTLE,
     early::{Early, Kept},
     frames::{Frame, Frames, Rules, Skipped},
     outgoing::Outgoing,
@@ -85,6 +85,8 @@ pub enum Action {
 pub struct Counters {
     /// Keep-alives that came.
     pub keep_alives: u32,
+    /// Bitfields, have_all and have_none that were not the first message.
+    pub late_bitfields: u32,
     /// Messages with an id that nobody knows, or of BEP 10 without agreement.
     pub unknown: u32,
     /// Extension handshakes that were too long or not one dictionary.
@@ -117,10 +119,33 @@ pub struct Connection {
     last_sent: Instant,
     /// Whether the start of a message still pins the driver's buffer.
     unsettled: bool,
-    /// The minute in which keep-alives are counted, and how many there were.
-    keep_alives: (Instant, u32),
+    /// Whether a message came that ends the time for a bitfield.
+    begun: bool,
+    keep_alives: PerMinute,
+    late_bitfields: PerMinute,
     counters: Counters,
     dead: Option<Error>,
+}
+
+/// How often something happened within a minute.
+#[derive(Clone, Copy, Debug)]
+struct PerMinute {
+    since: Instant,
+    met: u32,
+}
+
+impl PerMinute {
+    const fn new(now: Instant) -> Self {
+        Self { since: now, met: 0 }
+    }
+
+    fn add(&mut self, now: Instant) -> u32 {
+        if now - self.since >= Duration::from_secs(60) {
+            *self = Self::new(now);
+        }
+        self.met = self.met.saturating_add(1);
+        self.met
+    }
 }
 
 /// Why a connection wants to be called, in the order in which equal deadlines are served.
@@ -147,7 +172,6 @@ impl Connection {
                 geometry: config.geometry,
                 fast: config.fast,
                 extended: config.extended,
-                first: true,
                 early_bitfield_max: config.early_bitfield_max,
             },
             frames: Frames::default(),
@@ -157,7 +181,9 @@ impl Connection {
             last_received: now,
             last_sent: now,
             unsettled: false,
-            keep_alives: (now, 0),
+            begun: false,
+            keep_alives: PerMinute::new(now),
+            late_bitfields: PerMinute::new(now),
             counters: Counters::default(),
             dead: None,
         }
@@ -208,12 +234,10 @@ impl Connection {
 
     fn keep_alive(&mut self, now: Instant) -> Result<(), Error> {
         count(&mut self.counters.keep_alives);
-        let (since, met) = &mut self.keep_alives;
-        if now - *since >= Duration::from_secs(60) {
-            (*since, *met) = (now, 0);
+        match self.keep_alives.add(now) > KEEP_ALIVES_PER_MINUTE {
+            true => Err(Error::Peer(PeerMisbehaved::KeepAliveFlood)),
+            false => Ok(()),
         }
-        *met += 1;
-        if *met > KEEP_ALIVES_PER_MINUTE { Err(Error::Peer(PeerMisbehaved::KeepAliveFlood)) } else { Ok(()) }
     }
 
     fn message(&mut self, message: Message, out: &mut Outbox<Action>) -> Result<(), Error> {
@@ -228,7 +252,7 @@ impl Connection {
             }
             // An extension message may precede the bitfield, as libtorrent has it, and so may a port.
             (Some(9 | 20), _) => {}
-            (id, _) => self.check_first(id)?,
+            (id, _) => self.note_order(id)?,
         }
         match self.rules.geometry {
             Some(geometry) => self.check(geometry, message, out),
@@ -246,14 +270,18 @@ impl Connection {
         }
     }
 
-    /// BEP 6: exactly one of bitfield, have_all and have_none, before all others. BEP 3 allows the bitfield
-    /// to be missing.
-    fn check_first(&mut self, id: Option<u8>) -> Result<(), Error> {
-        let first = core::mem::replace(&mut self.rules.first, false);
-        if !first && matches!(id, Some(5 | 14 | 15)) {
-            return Err(Error::Peer(PeerMisbehaved::LateBitfield));
+    /// BEP 6: exactly one of bitfield, have_all and have_none, before all others. In practice a later one
+    /// replaces what was said before; it is counted.
+    fn note_order(&mut self, id: Option<u8>) -> Result<(), Error> {
+        let first = !core::mem::replace(&mut self.begun, true);
+        if first || !matches!(id, Some(5 | 14 | 15)) {
+            return Ok(());
         }
-        Ok(())
+        count(&mut self.counters.late_bitfields);
+        match self.late_bitfields.add(self.clock.latest()) > LATE_BITFIELDS_PER_MINUTE {
+            true => Err(Error::Peer(PeerMisbehaved::BitfieldFlood)),
+            false => Ok(()),
+        }
     }
 
     /// Holds a message against the torrent and passes it on.

@@ -39,9 +39,9 @@ pub enum PeerMisbehaved {
         /// The message's id.
         id: u8,
     },
-    /// A bitfield, have_all or have_none that was not the first message, or not the only one.
-    #[error("a bitfield out of place")]
-    LateBitfield,
+    /// More bitfields than [`LATE_BITFIELDS_PER_MINUTE`](super::LATE_BITFIELDS_PER_MINUTE).
+    #[error("a flood of bitfields")]
+    BitfieldFlood,
     /// A bitfield that is too short, too long, or has a spare bit set.
     #[error("a bitfield that does not fit the torrent")]
     Bitfield,

@@ -23,8 +23,6 @@ pub(super) struct Rules {
     pub(super) geometry: Option<Geometry>,
     pub(super) fast: bool,
     pub(super) extended: bool,
-    /// Whether a bitfield, have_all or have_none may still come.
-    pub(super) first: bool,
     /// Bytes of the longest bitfield before the geometry is known.
     pub(super) early_bitfield_max: u32,
 }
@@ -224,9 +222,6 @@ impl Rules {
     }
 
     fn check_bitfield(&self, length: u32) -> Result<(), Error> {
-        if !self.first {
-            return Err(Error::Peer(PeerMisbehaved::LateBitfield));
-        }
         match self.geometry {
             Some(geometry) if geometry.pieces().div_ceil(8) != length => {
                 Err(Error::Peer(PeerMisbehaved::Bitfield))

@@ -12,6 +12,10 @@ pub const IDLE: Duration = Duration::from_secs(150);
 /// More keep-alives than this within a minute are a flood: real peers send one.
 pub const KEEP_ALIVES_PER_MINUTE: u32 = 100;
 
+/// More bitfields than this within a minute, behind the first message, are a flood. BEP 3 and 6 allow none,
+/// but aria2 sends one instead of many haves.
+pub const LATE_BITFIELDS_PER_MINUTE: u32 = 1000;
+
 /// How long the start of a message may pin the driver's read buffer before it is copied out of it. Longer
 /// than any pause of a transfer that flows, so that those copy nothing.
 pub const SETTLE: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::wire::{
     CLIENT_MAX, EARLY_PIECES_MAX, EXTENDED_HANDSHAKE_MAX, ExtendedHandshake, KEEP_ALIVES_PER_MINUTE,
-    PeerIncompatible, PeerMisbehaved,
+    LATE_BITFIELDS_PER_MINUTE, PeerIncompatible, PeerMisbehaved,
 };
 use proptest::prelude::*;
 
@@ -78,22 +78,27 @@ fn bad_input_9_a_have_of_no_piece_closes() {
 }
 
 #[test]
-fn bad_input_10_only_one_bitfield_and_only_first() {
-    let late = Err(peer(PeerMisbehaved::LateBitfield));
+fn bad_input_10_a_late_or_repeated_bitfield_is_passed_on_and_counted() {
     let whole = || bitfield(&[0xff, 0xc0]);
-    for early in [None, Some(geometry())] {
-        for first in
-            [whole(), Message::HaveAll, Message::HaveNone, Message::Have(PieceIndex(1)), Message::Choke]
-        {
-            for second in [whole(), Message::HaveAll, Message::HaveNone] {
-                let mut world = World::new(Config { geometry: early, ..config() });
-                world.receive(wire([first.clone()])).expect("alive");
-                assert_eq!(world.receive(wire([second])), late);
-            }
+    for first in [whole(), Message::HaveAll, Message::HaveNone, Message::Have(PieceIndex(1)), Message::Choke]
+    {
+        for second in [whole(), Message::HaveAll, Message::HaveNone] {
+            let mut world = World::new(config());
+            world.receive(wire([first.clone()])).expect("alive");
+            assert_eq!(world.receive(wire([second.clone()])), Ok(vec![Action::Message(second)]));
+            assert_eq!(world.counters().late_bitfields, 1);
         }
     }
     let twice = wire([Message::Have(PieceIndex(1)), Message::Have(PieceIndex(1))]);
     assert_eq!(World::new(config()).receive(twice).map(|actions| actions.len()), Ok(2));
+}
+
+#[test]
+fn bad_input_10_a_flood_of_bitfields_closes() {
+    let mut world = World::new(config());
+    let many = core::iter::repeat_n(Message::HaveAll, 1 + LATE_BITFIELDS_PER_MINUTE as usize);
+    world.receive(wire(many)).expect("just not a flood");
+    assert_eq!(world.receive(wire([Message::HaveAll])), Err(peer(PeerMisbehaved::BitfieldFlood)));
 }
 
 #[test]

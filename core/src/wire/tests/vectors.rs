@@ -14,7 +14,7 @@ use serde_json::Value;
 
 #[test]
 fn messages_decode_and_encode() {
-    let rules = Rules { geometry: None, fast: true, extended: true, first: true, early_bitfield_max: 100 };
+    let rules = Rules { geometry: None, fast: true, extended: true, early_bitfield_max: 100 };
     for case in cases("messages") {
         let bytes = hex(&case["bytes"]);
         let message = message(&case["message"]);
@@ -193,7 +193,6 @@ fn code(error: Error) -> &'static str {
         PeerMisbehaved::TooLong { .. } => "too_long",
         PeerMisbehaved::Length { .. } => "length",
         PeerMisbehaved::FastWithoutBit { .. } => "fast_without_bit",
-        PeerMisbehaved::LateBitfield => "late_bitfield",
         PeerMisbehaved::Bitfield => "bitfield",
         PeerMisbehaved::NoSuchPiece(_) => "no_such_piece",
         PeerMisbehaved::UnrequestedBlock(_) => "unrequested_block",
