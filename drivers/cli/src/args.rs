@@ -208,8 +208,13 @@ pub(crate) struct Completions {
 #[serde(rename_all = "kebab-case")]
 #[command(next_help_heading = "Node")]
 pub(crate) struct NodeOptions {
-    /// Where peers can reach us; a port that is taken is replaced by a free one [default: [::]:6881]
-    #[arg(long, value_name = "ADDR", env = "CONVOY_LISTEN")]
+    /// Where peers can reach us; a port that is taken is replaced by a free one.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "CONVOY_LISTEN",
+        help = "Where peers can reach us; a port that is taken is replaced by a free one [default: [::]:6881]"
+    )]
     listen: Option<SocketAddr>,
     /// A peer to begin with, HOST:PORT; may repeat
     #[arg(

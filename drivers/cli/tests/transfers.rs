@@ -164,6 +164,13 @@ fn the_demo_delivers_what_it_made() {
 }
 
 #[test]
+fn a_demo_without_room_does_not_begin() {
+    let ran = Scratch::new().run("demo --size 100000Ti --peers 3");
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("the demo needs 390.6 PiB, and "), "{}", ran.stderr);
+}
+
+#[test]
 fn the_demo_shows_a_table() {
     let scratch = Scratch::new();
     let ran = scratch.run("demo --size 1MiB --peers 1").ok();

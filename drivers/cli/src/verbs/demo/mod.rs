@@ -38,6 +38,7 @@ pub(super) async fn run(args: args::Demo, reporter: &Arc<Reporter>) -> Result<()
 
 async fn demonstrate(args: args::Demo, reporter: &Arc<Reporter>) -> Result<(), Failure> {
     let scratch = scratch_folder(args.dir.as_deref())?;
+    check_room(&args, scratch.path())?;
     let mut random = Random::new(seed(&args)?);
     let (folder, content) = (scratch.path().join("seed"), random.child_seed());
     let leechers = usize::from(args.peers);
@@ -61,6 +62,32 @@ fn scratch_folder(dir: Option<&Path>) -> Result<TempDir, Failure> {
     tempfile::Builder::new().prefix("convoy-demo-").tempdir_in(&dir).map_err(|error| {
         Failure::io("cannot make a scratch folder in", &dir, &error).advise("name another with --dir")
     })
+}
+
+/// Every node has a copy. To find out by filling the disk, or a memory that poses as one, harms others.
+fn check_room(args: &args::Demo, folder: &Path) -> Result<(), Failure> {
+    let needed = ByteSize(args.size.0.saturating_mul(u64::from(args.peers) + 1));
+    match free(folder) {
+        Some(free) if free < needed => Err(Failure::new(format!(
+            "the demo needs {needed}, and {} has {free} left",
+            folder.parent().unwrap_or(folder).display()
+        ))
+        .at(folder)
+        .advise("name a folder with more room with --dir, or a smaller --size")),
+        _ => Ok(()),
+    }
+}
+
+/// The room that is left around a folder, where the system tells.
+#[cfg(unix)]
+fn free(folder: &Path) -> Option<ByteSize> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(ByteSize(disk.f_bavail.saturating_mul(disk.f_frsize)))
+}
+
+#[cfg(not(unix))]
+fn free(_: &Path) -> Option<ByteSize> {
+    None
 }
 
 /// What everything random in the run comes from.
