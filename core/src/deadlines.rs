@@ -54,6 +54,15 @@ impl Deadlines {
         }
     }
 
+    /// Sets the deadline of `slot` if it is sooner than the one that is known. A child whose deadline
+    /// moves on with every event costs little this way: the old one stays, and is looked at when it comes.
+    pub fn hasten(&mut self, slot: usize, deadline: Option<Deadline>) {
+        let known = self.get(slot);
+        if deadline.is_some_and(|deadline| known.is_none_or(|known| deadline.at < known.at)) {
+            self.set(slot, deadline);
+        }
+    }
+
     /// The deadline of `slot`.
     #[must_use]
     pub fn get(&self, slot: usize) -> Option<Deadline> {

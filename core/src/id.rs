@@ -1,5 +1,6 @@
 //! Typed ids and indices: no bare integer crosses a module.
 
+use crate::slab::Key;
 use core::fmt;
 
 /// The largest block anyone asks for or is served: 16 KiB (BEP 3).
@@ -52,12 +53,12 @@ hex_id!(InfoHash, PeerId);
 
 /// Defines a key of a [`Slab`](crate::slab::Slab).
 macro_rules! slab_key {
-    ($(#[$doc:meta] $key:ident;)*) => {$(
+    ($(#[$doc:meta] $visibility:vis $key:ident;)*) => {$(
         #[$doc]
         ///
         /// A slot and its generation: a slot is used again, a key never is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $key {
+        $visibility struct $key {
             index: u32,
             generation: u32,
         }
@@ -65,7 +66,8 @@ macro_rules! slab_key {
         impl $key {
             /// The slot. Small and dense: fit for indexing a table.
             #[must_use]
-            pub const fn index(self) -> usize {
+            #[allow(dead_code, reason = "not every key's slot is asked for")]
+            $visibility const fn index(self) -> usize {
                 self.index as usize
             }
         }
@@ -81,14 +83,15 @@ macro_rules! slab_key {
         }
     )*};
 }
+pub(crate) use slab_key;
 
 slab_key! {
     /// A byte stream to a peer, named by the engine.
-    StreamId;
+    pub StreamId;
     /// A torrent, named by the engine.
-    TorrentId;
+    pub TorrentId;
     /// A connected peer of one torrent, named by its swarm.
-    PeerKey;
+    pub PeerKey;
 }
 
 /// Numbers that name one request for work, so that its completion can be told from any other (law 9).
@@ -97,6 +100,21 @@ macro_rules! token {
         #[$doc]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $token(pub u64);
+
+        impl $token {
+            /// The token of what lies under `key`.
+            #[allow(dead_code, reason = "not every token stands for a slab's key")]
+            pub(crate) fn of(key: impl Key) -> Self {
+                let (index, generation) = key.parts();
+                Self(u64::from(generation) << 32 | u64::from(index))
+            }
+
+            /// The key that it was made [of](Self::of).
+            #[allow(dead_code, reason = "not every token stands for a slab's key")]
+            pub(crate) fn key<K: Key>(self) -> K {
+                K::new(self.0 as u32, (self.0 >> 32) as u32)
+            }
+        }
     )*};
 }
 

@@ -30,6 +30,7 @@ pub mod deadlines;
 pub mod id;
 pub mod machine;
 pub mod outbox;
+pub mod polled;
 pub mod random;
 pub mod slab;
 #[cfg(feature = "testing")]

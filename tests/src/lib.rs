@@ -1,1 +1,20 @@
-//! Tests of the whole workspace; see the files beside this folder.
+//! What the tests of the whole workspace stand on.
+//!
+//! The program under test and its peers run as child processes that die with the test. They say what
+//! happens as JSON lines, so a test waits for events, with a deadline, and never for luck.
+//!
+//! - [`scratch`]: a folder for one test, with deterministic data and torrents made by libtorrent
+//! - [`process`]: a child process and its events
+//! - [`convoy`]: the program under test
+//! - [`peers`]: libtorrent and aria2
+//! - [`raw`]: a peer that says what the test wants, to the byte
+
+pub mod convoy;
+pub mod peers;
+pub mod process;
+pub mod raw;
+pub mod scratch;
+
+pub use convoy::Convoy;
+pub use process::{Outcome, Peer, Process};
+pub use scratch::{Payload, Scratch};

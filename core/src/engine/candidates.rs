@@ -1,1 +1,156 @@
+//! Addresses where a torrent's peers may listen, and when to try each next.
 
+use crate::time::Instant;
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::{net::SocketAddr, time::Duration};
+
+/// The known addresses of one torrent. O(log n) for everything.
+#[derive(Clone, Debug)]
+pub(super) struct Candidates {
+    known: BTreeMap<SocketAddr, Candidate>,
+    /// Those that wait for their turn, the earliest first.
+    waiting: BTreeSet<(Instant, SocketAddr)>,
+    limit: usize,
+    backoff: Backoff,
+}
+
+/// How long to wait after failures.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Backoff {
+    pub(super) first: Duration,
+    pub(super) at_most: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Candidate {
+    /// To be dialled at this time, after so many failures in a row.
+    Waiting { at: Instant, failures: u32 },
+    /// Being dialled, or connected, after so many failures in a row.
+    Busy { failures: u32 },
+    /// Never again.
+    Banned,
+}
+
+/// How a connection to a candidate ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It was of use.
+    Useful,
+    /// It failed, or was of no use.
+    Useless,
+    /// It must not be tried again.
+    Never,
+}
+
+impl Candidates {
+    pub(super) const fn new(limit: usize, backoff: Backoff) -> Self {
+        Self { known: BTreeMap::new(), waiting: BTreeSet::new(), limit, backoff }
+    }
+
+    /// Somebody knows this address. One that is known already keeps its state.
+    pub(super) fn add(&mut self, now: Instant, remote: SocketAddr) {
+        let dialable = remote.port() != 0 && !remote.ip().is_unspecified() && !remote.ip().is_multicast();
+        if dialable && self.known.len() < self.limit && !self.known.contains_key(&remote) {
+            self.set(remote, Candidate::Waiting { at: now, failures: 0 });
+        }
+    }
+
+    /// The one whose turn it is. It is busy from now on.
+    pub(super) fn take(&mut self, now: Instant) -> Option<SocketAddr> {
+        let (_, remote) = *self.waiting.first().filter(|(at, _)| *at <= now)?;
+        let failures = match self.known.get(&remote) {
+            Some(Candidate::Waiting { failures, .. }) => *failures,
+            _ => 0,
+        };
+        self.set(remote, Candidate::Busy { failures });
+        Some(remote)
+    }
+
+    /// A connection to a candidate, or the attempt at one, is over.
+    pub(super) fn ended(&mut self, now: Instant, remote: SocketAddr, ending: Ending) {
+        let Some(Candidate::Busy { failures }) = self.known.get(&remote).copied() else { return };
+        let failures = if ending == Ending::Useful { 0 } else { failures };
+        let pause = self.backoff.first.saturating_mul(1 << failures.min(20)).min(self.backoff.at_most);
+        let next = match ending {
+            Ending::Never => Candidate::Banned,
+            Ending::Useful | Ending::Useless => {
+                Candidate::Waiting { at: now + pause, failures: failures + 1 }
+            }
+        };
+        self.set(remote, next);
+    }
+
+    /// When the next one wants to be dialled.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.waiting.first().map(|(at, _)| *at)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    fn set(&mut self, remote: SocketAddr, state: Candidate) {
+        if let Some(Candidate::Waiting { at, .. }) = self.known.insert(remote, state) {
+            self.waiting.remove(&(at, remote));
+        }
+        if let Candidate::Waiting { at, .. } = state {
+            self.waiting.insert((at, remote));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn candidates() -> Candidates {
+        let backoff = Backoff { first: Duration::from_secs(1), at_most: Duration::from_secs(10) };
+        Candidates::new(3, backoff)
+    }
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    #[test]
+    fn failures_double_the_pause_up_to_a_limit() {
+        let mut candidates = candidates();
+        let mut now = Instant::ZERO;
+        candidates.add(now, address(1));
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            assert_eq!(candidates.take(now), Some(address(1)));
+            assert_eq!(candidates.take(now), None, "busy");
+            candidates.ended(now, address(1), Ending::Useless);
+            let next = candidates.next().expect("waits");
+            pauses.push((next - now).as_secs());
+            now = next;
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 10, 10]);
+        candidates.take(now);
+        candidates.ended(now, address(1), Ending::Useful);
+        assert_eq!(candidates.next(), Some(now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn the_banned_stay_banned() {
+        let mut candidates = candidates();
+        candidates.add(Instant::ZERO, address(1));
+        candidates.take(Instant::ZERO);
+        candidates.ended(Instant::ZERO, address(1), Ending::Never);
+        candidates.add(Instant::ZERO, address(1));
+        assert_eq!(candidates.take(Instant::MAX), None);
+    }
+
+    #[test]
+    fn what_cannot_be_dialled_or_does_not_fit_is_left_out() {
+        let mut candidates = candidates();
+        candidates.add(Instant::ZERO, address(0));
+        candidates.add(Instant::ZERO, SocketAddr::from(([0, 0, 0, 0], 1)));
+        candidates.add(Instant::ZERO, SocketAddr::from(([224, 0, 0, 1], 1)));
+        assert_eq!(candidates.len(), 0);
+        (1..10).for_each(|port| candidates.add(Instant::ZERO, address(port)));
+        assert_eq!(candidates.len(), 3);
+    }
+}

@@ -1,24 +1,327 @@
-//! The engine's machine.
+//! The engine's machine: torrents, streams, commands, clocks.
 
-use super::{Action, Config, Input};
-use crate::{Deadline, Instant, Machine, Outbox, random::Seed, swarm::Memory};
-use core::convert::Infallible;
+use super::{
+    Action, AddTorrent, Command, Config, Event, Input, Refusal, StreamError,
+    candidates::{Backoff, Candidates},
+    limit::RateLimits,
+    streams::Streams,
+};
+use crate::{
+    Deadline, Instant, Machine, Outbox, Random,
+    deadlines::Deadlines,
+    id::{InfoHash, PeerId, TorrentId},
+    random::Seed,
+    slab::Slab,
+    storage::{Layout, Verdict},
+    swarm::{self, Memory, Setup, Swarm},
+    time::Clock,
+    wire,
+};
+use alloc::{boxed::Box, collections::BTreeMap};
+use core::{convert::Infallible, mem, net::SocketAddr};
 
 /// Everything a node does.
+///
+/// One engine is single-threaded and owns what it has. Its memory is bounded by [`Config`]; ask
+/// [`memory`](Self::memory) what is held. At most a few actions leave it for each message that comes in.
 #[derive(Debug)]
-pub struct Engine;
+pub struct Engine {
+    pub(super) config: Config,
+    pub(super) random: Random,
+    clock: Clock,
+    phase: Phase,
+    /// Whether an answer to [`Action::Listen`] is awaited.
+    listening: bool,
+    /// Where peers can reach us.
+    local: Option<SocketAddr>,
+    /// Whether the port that was wished for was taken, and any will do.
+    any_port: bool,
+
+    pub(super) torrents: Slab<TorrentId, Torrent>,
+    pub(super) by_hash: BTreeMap<InfoHash, TorrentId>,
+    pub(super) streams: Streams,
+    /// Streams before their swarm: when a dial or a handshake is given up.
+    pub(super) stream_deadlines: Deadlines,
+    /// Swarms.
+    pub(super) swarm_deadlines: Deadlines,
+    /// Torrents that want to dial.
+    pub(super) dial_deadlines: Deadlines,
+    limits: RateLimits,
+    next_progress: Instant,
+    pub(super) strays: u64,
+
+    pub(super) swarmed: Outbox<swarm::Action>,
+    pub(super) shaken: Outbox<wire::HandshakeAction>,
+}
+
+/// A torrent and those who may have it.
+#[derive(Debug)]
+pub(super) struct Torrent {
+    pub(super) swarm: Swarm,
+    pub(super) candidates: Candidates,
+    /// Our name in it: another in each, so that they cannot be told to be one.
+    pub(super) peer_id: PeerId,
+    /// Whether it goes away as soon as it has stopped.
+    pub(super) removing: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    New,
+    Running,
+    Stopping,
+    Stopped,
+}
 
 impl Engine {
-    /// A node without torrents. Nothing happens before its first input or timeout.
+    /// A node without torrents. It does nothing before [`Input::Start`].
     #[must_use]
-    pub fn new(_config: Config, _seed: Seed) -> Self {
-        Self
+    pub fn new(config: Config, seed: Seed) -> Self {
+        Self {
+            limits: RateLimits::new(config.download_rate_bytes_per_s, config.upload_rate_bytes_per_s),
+            random: Random::new(seed),
+            config,
+            clock: Clock::default(),
+            phase: Phase::New,
+            listening: false,
+            local: None,
+            any_port: false,
+            torrents: Slab::new(),
+            by_hash: BTreeMap::new(),
+            streams: Streams::default(),
+            stream_deadlines: Deadlines::default(),
+            swarm_deadlines: Deadlines::default(),
+            dial_deadlines: Deadlines::default(),
+            next_progress: Instant::ZERO,
+            strays: 0,
+            swarmed: Outbox::new(),
+            shaken: Outbox::new(),
+        }
     }
 
-    /// Bytes held, over all torrents.
+    /// Bytes held, over all torrents. O(peers).
     #[must_use]
     pub fn memory(&self) -> Memory {
-        Memory::default()
+        self.torrents.iter().map(|(_, torrent)| torrent.swarm.memory()).fold(Memory::default(), Memory::plus)
+    }
+
+    /// Whether a [`Command::Stop`] was given.
+    pub(super) const fn is_stopping(&self) -> bool {
+        matches!(self.phase, Phase::Stopping | Phase::Stopped)
+    }
+
+    fn start(&mut self, out: &mut Outbox<Action>) {
+        if self.phase == Phase::New {
+            self.phase = Phase::Running;
+            self.config.listen.into_iter().for_each(|local| self.listen(local, out));
+        }
+    }
+
+    fn listen(&mut self, local: SocketAddr, out: &mut Outbox<Action>) {
+        self.listening = true;
+        out.push(Action::Listen { local });
+    }
+
+    fn on_listening(&mut self, now: Instant, local: SocketAddr, out: &mut Outbox<Action>) {
+        if !mem::take(&mut self.listening) {
+            self.strays += 1;
+            return;
+        }
+        self.local = Some(local);
+        out.push(Action::Event(Event::Listening { local }));
+        let mut slot = 0;
+        while let Some(id) = self.torrents.key_from(slot) {
+            self.tell_swarm(now, id, swarm::Input::ListenPort(Some(local.port())), out);
+            slot = id.index() + 1;
+        }
+    }
+
+    fn on_listen_failed(&mut self, error: StreamError, out: &mut Outbox<Action>) {
+        if !mem::take(&mut self.listening) {
+            self.strays += 1;
+            return;
+        }
+        match self.config.listen {
+            Some(mut local) if error == StreamError::AddressInUse && !self.any_port => {
+                self.any_port = true;
+                local.set_port(0);
+                self.listen(local, out);
+            }
+            _ => out.push(Action::Event(Event::NotListening { error })),
+        }
+    }
+
+    fn on_command(&mut self, now: Instant, command: Command, out: &mut Outbox<Action>) {
+        match command {
+            Command::Add(add) => self.add(now, *add, out),
+            Command::Remove { info_hash } => {
+                if let Some(torrent) = self.find(info_hash) {
+                    torrent.1.removing = true;
+                    let id = torrent.0;
+                    self.tell_swarm(now, id, swarm::Input::Stop, out);
+                }
+            }
+            Command::Pause { info_hash } => self.tell_named(now, info_hash, swarm::Input::Pause, out),
+            Command::Unpause { info_hash } => self.tell_named(now, info_hash, swarm::Input::Unpause, out),
+            Command::AddPeer { info_hash, remote } => {
+                if let Some((id, torrent)) = self.find(info_hash) {
+                    torrent.candidates.add(now, remote);
+                    self.dial(now, id, out);
+                }
+            }
+            Command::Limit { download, upload } => {
+                (self.limits.download, self.limits.upload) = (download, upload);
+                self.share_out(now, true, out);
+            }
+            Command::Stop => self.stop(now, out),
+        }
+    }
+
+    fn find(&mut self, info_hash: InfoHash) -> Option<(TorrentId, &mut Torrent)> {
+        let id = *self.by_hash.get(&info_hash)?;
+        self.torrents.get_mut(id).map(|torrent| (id, torrent))
+    }
+
+    fn tell_named(&mut self, now: Instant, hash: InfoHash, input: swarm::Input, out: &mut Outbox<Action>) {
+        if let Some(id) = self.by_hash.get(&hash).copied() {
+            self.tell_swarm(now, id, input, out);
+            self.dial(now, id, out);
+        }
+    }
+
+    fn add(&mut self, now: Instant, add: AddTorrent, out: &mut Outbox<Action>) {
+        let info_hash = add.info.info_hash;
+        let layout =
+            Layout::new(add.info.files.iter().map(|file| (file.length, file.padding)), add.info.geometry);
+        let verdict = Verdict::new(&layout, add.resume.as_ref(), &add.on_disk);
+        if let Err(why) = self.may_add(info_hash, add.on_disk.len() == add.info.files.len()) {
+            return out.push(Action::Event(Event::Refused { info_hash, why }));
+        }
+        if let Some(interval) = self.config.progress_interval.filter(|_| self.torrents.is_empty()) {
+            self.next_progress = now + interval;
+        }
+        let peer_id = self.new_peer_id();
+        let setup = Setup {
+            info: add.info,
+            peer_id,
+            verdict,
+            paused: add.paused,
+            client: self.config.client.clone(),
+            listen_port: self.local.map(|local| local.port()),
+            config: self.config.swarm.clone(),
+        };
+        let backoff = Backoff { first: self.config.redial_after, at_most: self.config.redial_at_most };
+        let mut candidates = Candidates::new(self.config.limits.candidates, backoff);
+        add.peers.into_iter().for_each(|remote| candidates.add(now, remote));
+        let swarm = Swarm::new(setup, self.random.child_seed());
+        let torrent = Torrent { swarm, candidates, peer_id, removing: false };
+        let id = self.torrents.insert(torrent);
+        self.by_hash.insert(info_hash, id);
+        out.push(Action::Open { torrent: id, info_hash });
+        out.push(Action::Event(Event::Added { info_hash }));
+        self.tell_swarm(now, id, swarm::Input::Start, out);
+        self.share_out(now, true, out);
+    }
+
+    fn may_add(&self, info_hash: InfoHash, fits: bool) -> Result<(), Refusal> {
+        if self.is_stopping() {
+            return Err(Refusal::Stopping);
+        }
+        if self.by_hash.contains_key(&info_hash) {
+            return Err(Refusal::AlreadyThere);
+        }
+        if self.torrents.len() >= self.config.limits.torrents {
+            return Err(Refusal::TooMany);
+        }
+        if fits { Ok(()) } else { Err(Refusal::Mismatch) }
+    }
+
+    /// Our prefix and twelve characters out of 62: ASCII survives JSON and logs.
+    fn new_peer_id(&mut self) -> PeerId {
+        const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let mut id = [b'0'; 20];
+        let (prefix, rest) = id.split_at_mut(self.config.peer_id_prefix.len());
+        prefix.copy_from_slice(&self.config.peer_id_prefix);
+        for place in rest {
+            let letter = self.random.below(ALPHABET.len() as u32) as usize;
+            *place = ALPHABET.get(letter).copied().unwrap_or(b'0');
+        }
+        PeerId(id)
+    }
+
+    fn stop(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        if self.is_stopping() {
+            return;
+        }
+        self.phase = Phase::Stopping;
+        self.close_all_handshakes(now, out);
+        let mut slot = 0;
+        while let Some(id) = self.torrents.key_from(slot) {
+            if let Some(torrent) = self.torrents.get_mut(id) {
+                torrent.removing = true;
+            }
+            self.tell_swarm(now, id, swarm::Input::Stop, out);
+            slot = id.index() + 1;
+        }
+        self.stopped_if_empty(out);
+    }
+
+    fn stopped_if_empty(&mut self, out: &mut Outbox<Action>) {
+        if self.phase == Phase::Stopping && self.torrents.is_empty() {
+            self.phase = Phase::Stopped;
+            out.push(Action::Event(Event::Stopped));
+        }
+    }
+
+    /// A swarm has stopped: forget it.
+    pub(super) fn on_swarm_stopped(&mut self, id: TorrentId, out: &mut Outbox<Action>) {
+        let Some(torrent) = self.torrents.remove(id) else { return };
+        let info_hash = torrent.swarm.info().info_hash;
+        self.by_hash.remove(&info_hash);
+        self.swarm_deadlines.set(id.index(), None);
+        self.dial_deadlines.set(id.index(), None);
+        out.push(Action::Release { torrent: id });
+        out.push(Action::Event(Event::Removed { info_hash }));
+        self.stopped_if_empty(out);
+    }
+
+    /// Shares what the rate limits give among the torrents that are held up by them.
+    fn share_out(&mut self, now: Instant, anew: bool, out: &mut Outbox<Action>) {
+        let Some(grant) = self.limits.grant(now, anew) else { return };
+        let (mut download, mut upload) = (0_u64, 0_u64);
+        for (_, torrent) in self.torrents.iter() {
+            let (wants_download, wants_upload) = torrent.swarm.appetite();
+            download += u64::from(wants_download);
+            upload += u64::from(wants_upload);
+        }
+        let share = |amount: Option<u64>, hungry: u64| amount.map(|amount| amount / hungry.max(1));
+        let (per_download, per_upload) = (share(grant.download, download), share(grant.upload, upload));
+        let mut slot = 0;
+        while let Some(id) = self.torrents.key_from(slot) {
+            slot = id.index() + 1;
+            let input = swarm::Input::Allowance { download: per_download, upload: per_upload };
+            self.tell_swarm(now, id, input, out);
+        }
+    }
+
+    fn report(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        let Some(interval) = self.config.progress_interval else { return };
+        if now < self.next_progress {
+            return;
+        }
+        self.next_progress = now + interval;
+        for (_, torrent) in self.torrents.iter_mut() {
+            let mut progress = torrent.swarm.progress(now);
+            progress.peers_known = torrent.candidates.len() as u32;
+            out.push(Action::Event(Event::Progress(Box::new(progress))));
+        }
+    }
+
+    fn own_deadline(&self) -> Option<Deadline> {
+        let busy = !self.torrents.is_empty();
+        let progress = Deadline { at: self.next_progress, why: "progress" };
+        let progress = self.config.progress_interval.filter(|_| busy).map(|_| progress);
+        Deadline::earlier(progress, self.limits.deadline().filter(|_| busy))
     }
 }
 
@@ -27,15 +330,57 @@ impl Machine for Engine {
     type Action = Action;
     type Error = Infallible;
 
-    fn handle_input(&mut self, _: Instant, _: Input, _: &mut Outbox<Action>) -> Result<(), Infallible> {
+    fn handle_input(
+        &mut self,
+        now: Instant,
+        input: Input,
+        out: &mut Outbox<Action>,
+    ) -> Result<(), Infallible> {
+        let now = self.clock.advance(now);
+        match input {
+            Input::Start => self.start(out),
+            Input::Command(command) => self.on_command(now, command, out),
+            Input::Listening { local } => self.on_listening(now, local, out),
+            Input::ListenFailed { error } => self.on_listen_failed(error, out),
+            Input::Accepted { ticket, remote } => self.on_accepted(now, ticket, remote, out),
+            Input::Connected { stream } => self.on_connected(now, stream, out),
+            Input::Received { stream, data } => self.on_received(now, stream, data, out),
+            Input::Sent { stream, bytes } => self.on_sent(now, stream, bytes, out),
+            Input::Closed { stream, error } => self.on_closed(now, stream, error, out),
+            Input::Storage { torrent, completion } => {
+                self.tell_swarm(now, torrent, swarm::Input::Storage(completion), out);
+            }
+            Input::Computed { torrent, token, outcome } => {
+                self.tell_swarm(now, torrent, swarm::Input::Computed { token, outcome }, out);
+            }
+        }
         Ok(())
     }
 
-    fn handle_timeout(&mut self, _: Instant, _: &mut Outbox<Action>) -> Result<(), Infallible> {
+    fn handle_timeout(&mut self, now: Instant, out: &mut Outbox<Action>) -> Result<(), Infallible> {
+        let now = self.clock.advance(now);
+        while let Some(slot) = self.swarm_deadlines.due(now) {
+            self.on_swarm_timeout(now, slot, out);
+        }
+        while let Some(slot) = self.stream_deadlines.due(now) {
+            self.on_stream_timeout(now, slot, out);
+        }
+        while let Some(slot) = self.dial_deadlines.due(now) {
+            self.dial_slot(now, slot, out);
+        }
+        self.share_out(now, false, out);
+        self.report(now, out);
         Ok(())
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
-        None
+        match self.phase {
+            Phase::Stopped => None,
+            Phase::New | Phase::Running | Phase::Stopping => {
+                [self.stream_deadlines.earliest(), self.dial_deadlines.earliest(), self.own_deadline()]
+                    .into_iter()
+                    .fold(self.swarm_deadlines.earliest(), Deadline::earlier)
+            }
+        }
     }
 }

@@ -12,7 +12,9 @@
 //! A driver carries actions out and brings the outcomes back. It decides nothing.
 
 mod candidates;
+mod carry;
 mod config;
+mod connect;
 mod limit;
 mod machine;
 mod streams;
@@ -37,6 +39,8 @@ pub use machine::Engine;
 /// What can happen to an engine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
+    /// Begin: listen where the configuration says.
+    Start,
     /// Somebody wants something of the engine.
     Command(Command),
     /// A [`Action::Listen`] worked.

@@ -1,1 +1,101 @@
+//! Streams, from the first byte to the last.
 
+use crate::{
+    id::{PeerKey, StreamId, TorrentId},
+    slab::Slab,
+    wire::Handshake,
+};
+use alloc::{boxed::Box, collections::BTreeMap};
+use core::{
+    mem,
+    net::{IpAddr, SocketAddr},
+};
+
+/// A stream that the driver knows.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) remote: SocketAddr,
+    pub(super) outgoing: bool,
+    /// Whether the driver said that it is over.
+    pub(super) closed: bool,
+    pub(super) stage: Stage,
+}
+
+/// How far a stream is.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Not connected yet.
+    Dialling { torrent: TorrentId },
+    /// The first bytes; which torrent, if we dialled or the peer has said so.
+    Handshaking { handshake: Box<Handshake>, torrent: Option<TorrentId> },
+    /// Part of a swarm.
+    Joined { torrent: TorrentId, peer: PeerKey },
+    /// Given to a swarm, which has not answered yet.
+    Joining { torrent: TorrentId },
+}
+
+impl Stage {
+    pub(super) const fn torrent(&self) -> Option<TorrentId> {
+        match self {
+            Self::Dialling { torrent } | Self::Joined { torrent, .. } | Self::Joining { torrent } => {
+                Some(*torrent)
+            }
+            Self::Handshaking { torrent, .. } => *torrent,
+        }
+    }
+}
+
+/// All streams, with counts of those that are not worth much yet.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    pub(super) slab: Slab<StreamId, Stream>,
+    /// Dials under way.
+    pub(super) dials: usize,
+    /// Accepted streams in their handshake, in all and by address.
+    pub(super) inbound: usize,
+    inbound_by_address: BTreeMap<IpAddr, usize>,
+}
+
+impl Streams {
+    pub(super) fn inbound_from(&self, address: IpAddr) -> usize {
+        self.inbound_by_address.get(&address).copied().unwrap_or(0)
+    }
+
+    pub(super) fn insert(&mut self, stream: Stream) -> StreamId {
+        self.count(&stream.stage, stream.outgoing, stream.remote, true);
+        self.slab.insert(stream)
+    }
+
+    pub(super) fn remove(&mut self, id: StreamId) -> Option<Stream> {
+        let stream = self.slab.remove(id)?;
+        self.count(&stream.stage, stream.outgoing, stream.remote, false);
+        Some(stream)
+    }
+
+    /// Moves a stream to its next stage; returns the one before.
+    pub(super) fn advance(&mut self, id: StreamId, next: Stage) -> Option<Stage> {
+        let stream = self.slab.get(id)?;
+        let (outgoing, remote) = (stream.outgoing, stream.remote);
+        self.count(&next, outgoing, remote, true);
+        let before = mem::replace(&mut self.slab.get_mut(id)?.stage, next);
+        self.count(&before, outgoing, remote, false);
+        Some(before)
+    }
+
+    /// Counts a stream in or out, if its stage is one that is counted.
+    fn count(&mut self, stage: &Stage, outgoing: bool, remote: SocketAddr, enters: bool) {
+        let step = |count: &mut usize| *count = if enters { *count + 1 } else { *count - 1 };
+        match stage {
+            Stage::Joining { .. } | Stage::Joined { .. } => {}
+            Stage::Dialling { .. } | Stage::Handshaking { .. } if outgoing => step(&mut self.dials),
+            Stage::Dialling { .. } | Stage::Handshaking { .. } => {
+                step(&mut self.inbound);
+                let count = self.inbound_by_address.entry(remote.ip()).or_default();
+                step(count);
+                if *count == 0 {
+                    self.inbound_by_address.remove(&remote.ip());
+                }
+            }
+        }
+    }
+}

@@ -63,3 +63,12 @@ pub struct File {
     /// Whether it is marked executable (BEP 47).
     pub executable: bool,
 }
+
+impl Info {
+    /// SHA-1 of `piece`; `None` if there is no such piece.
+    #[must_use]
+    pub fn piece_hash(&self, piece: crate::id::PieceIndex) -> Option<[u8; 20]> {
+        let start = (piece.0 as usize).checked_mul(20)?;
+        self.piece_hashes.get(start..start.checked_add(20)?)?.try_into().ok()
+    }
+}

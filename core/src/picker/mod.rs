@@ -8,7 +8,7 @@ use crate::{
     bitfield::Bitfield,
     id::{Block, PeerKey, PieceIndex},
 };
-pub use machine::Picker;
+pub use machine::{Config, Picker};
 
 /// What can happen to the picker.
 #[derive(Clone, Debug, PartialEq)]

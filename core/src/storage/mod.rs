@@ -5,10 +5,12 @@
 
 mod geometry;
 mod hash;
+mod layout;
 mod operation;
 mod resume;
 
 pub use geometry::{Geometry, MAX_PIECES};
 pub use hash::{HashJob, HashOutcome, HashState};
+pub use layout::{Layout, Segment};
 pub use operation::{Completion, Operation, StorageError};
-pub use resume::{FileStamp, Resume};
+pub use resume::{FileStamp, Resume, Verdict};

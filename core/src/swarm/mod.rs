@@ -9,15 +9,199 @@
 //!  Received ─▶ connection ─▶ Request ─▶ upload queue ─▶ Read ─▶ Piece ─▶ connection ─▶ Send
 //! ```
 //!
-//! A block is never copied on this way, except one that spans two files when it is served.
+//! A block is never copied on this way, except one that is served and spans two files.
+
+mod check;
+mod fill;
+mod gather;
+mod machine;
+mod peer;
+mod serve;
+mod stats;
+mod talk;
+#[cfg(test)]
+mod tests;
+mod upload;
 
 use crate::{
-    id::{InfoHash, PeerId},
+    bitfield::Bitfield,
+    id::{ComputeToken, FileIndex, InfoHash, PeerId, PeerKey, PieceIndex, StreamId},
+    metainfo::Info,
+    storage::{Completion, HashJob, HashOutcome, Operation, StorageError, Verdict},
     wire,
 };
 use alloc::string::String;
+use bytes::{Bytes, BytesMut};
 use core::{net::SocketAddr, time::Duration};
 use thiserror::Error;
+
+pub use machine::Swarm;
+
+/// What can happen to a swarm.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Begin: check what is on disk, then be ready for peers.
+    Start,
+    /// A handshake for this torrent is done. Answered by [`Action::Admitted`], unless the peer is not
+    /// welcome: then by [`Action::Close`].
+    Joined(Joined),
+    /// Bytes came in.
+    Received {
+        /// From whom.
+        peer: PeerKey,
+        /// The bytes.
+        data: BytesMut,
+    },
+    /// The system took bytes of [`Action::Send`].
+    Sent {
+        /// To whom.
+        peer: PeerKey,
+        /// How many.
+        bytes: usize,
+    },
+    /// A peer's stream is over.
+    Left {
+        /// Whose.
+        peer: PeerKey,
+        /// Why.
+        why: PeerEnd,
+    },
+    /// An [`Action::Storage`] is done.
+    Storage(Completion),
+    /// An [`Action::Compute`] is done.
+    Computed {
+        /// Which.
+        token: ComputeToken,
+        /// What came out.
+        outcome: HashOutcome,
+    },
+    /// A share of the rate limits: so many bytes more, on top of what is left of the last share (and of
+    /// no more than that). `None` lifts the limit.
+    Allowance {
+        /// Of block data from peers.
+        download: Option<u64>,
+        /// Of block data to peers.
+        upload: Option<u64>,
+    },
+    /// Where we listen, as peers hear it.
+    ListenPort(Option<u16>),
+    /// Drop the peers and take no new ones; make everything durable.
+    Pause,
+    /// The opposite of `Pause`.
+    Unpause,
+    /// As `Pause`, for good. Ends with [`Action::Stopped`].
+    Stop,
+}
+
+/// A peer whose handshake is done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Joined {
+    /// Its stream.
+    pub stream: StreamId,
+    /// Where it is.
+    pub remote: SocketAddr,
+    /// Whether we dialled.
+    pub outgoing: bool,
+    /// Its name.
+    pub peer_id: PeerId,
+    /// What both sides can do.
+    pub reserved: wire::Reserved,
+    /// What came behind its handshake.
+    pub rest: BytesMut,
+}
+
+/// What a swarm wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// A peer is in.
+    Admitted {
+        /// Its stream.
+        stream: StreamId,
+        /// Its name from now on.
+        peer: PeerKey,
+        /// Who it is.
+        info: PeerInfo,
+    },
+    /// Send bytes.
+    Send {
+        /// Where.
+        stream: StreamId,
+        /// What.
+        data: Bytes,
+    },
+    /// A peer is out.
+    Close {
+        /// Its stream.
+        stream: StreamId,
+        /// Who it was.
+        info: PeerInfo,
+        /// Why.
+        why: PeerEnd,
+    },
+    /// Read, write or flush.
+    Storage(Operation),
+    /// Run a job.
+    Compute {
+        /// Comes back with the outcome.
+        token: ComputeToken,
+        /// The work.
+        job: HashJob,
+    },
+    /// Keep what is known for the next run.
+    SaveResume {
+        /// What is verified and durable.
+        have: Bitfield,
+        /// Whether nothing more will be written.
+        clean: bool,
+    },
+    /// What is on disk was checked; peers are welcome unless the swarm is paused.
+    Checked {
+        /// What is there.
+        have: Bitfield,
+    },
+    /// A piece is verified and written.
+    PieceVerified {
+        /// Which.
+        piece: PieceIndex,
+        /// The peer that sent most of it.
+        from: Option<SocketAddr>,
+    },
+    /// A piece did not match its hash.
+    PieceFailed {
+        /// Which.
+        piece: PieceIndex,
+    },
+    /// Everything is verified and written.
+    Completed,
+    /// Storage failed; the swarm rests.
+    Failed {
+        /// The file, unless it was all of them.
+        file: Option<FileIndex>,
+        /// What the storage said.
+        error: StorageError,
+    },
+    /// A [`Input::Stop`] is done.
+    Stopped,
+}
+
+/// What a swarm begins with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setup {
+    /// The torrent.
+    pub info: Info,
+    /// Our name in it.
+    pub peer_id: PeerId,
+    /// What is known of its files.
+    pub verdict: Verdict,
+    /// Whether it takes no peers at first.
+    pub paused: bool,
+    /// Our program, as peers hear it.
+    pub client: String,
+    /// Where we listen, as peers hear it.
+    pub listen_port: Option<u16>,
+    /// How it behaves.
+    pub config: Config,
+}
 
 /// What holds for each torrent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +319,22 @@ pub struct Memory {
     pub tables: usize,
 }
 
+impl Memory {
+    /// The sum of two.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            connections: self.connections + other.connections,
+            requested: self.requested + other.requested,
+            unwritten: self.unwritten + other.unwritten,
+            hashing: self.hashing + other.hashing,
+            uploading: self.uploading + other.uploading,
+            checking: self.checking + other.checking,
+            tables: self.tables + other.tables,
+        }
+    }
+}
+
 /// Why a peer is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -151,6 +351,9 @@ pub enum PeerEnd {
     /// It broke the protocol, or fell silent.
     #[error("{0}")]
     Wire(wire::Error),
+    /// It asked for a torrent that we do not share, or not now.
+    #[error("asked for a torrent that is not shared here")]
+    UnknownTorrent,
     /// Another connection to the same peer was kept.
     #[error("connected twice")]
     Duplicate,

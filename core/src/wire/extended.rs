@@ -36,3 +36,15 @@ pub struct ExtendedHandshake {
     /// `e`: the sender prefers encryption.
     pub prefers_encryption: Option<bool>,
 }
+
+impl ExtendedHandshake {
+    /// Encodes.
+    #[must_use]
+    pub fn encode(&self) -> alloc::vec::Vec<u8> {
+        let mut to = alloc::vec::Vec::new();
+        crate::bencode::Writer::new(&mut to).dict(|dict| {
+            dict.integer(b"reqq", 512);
+        });
+        to
+    }
+}

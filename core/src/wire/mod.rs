@@ -8,9 +8,9 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{Action, Config, Connection, Counters, Input};
+pub use connection::{Action, Config, Connection, Input};
 
-pub use error::{Error, HandshakeError};
+pub use error::{Error, HandshakeError, PeerFault};
 pub use extended::ExtendedHandshake;
 pub use handshake::{Handshake, HandshakeAction, HandshakeInput, Reserved};
 pub use message::Message;

@@ -1,0 +1,121 @@
+//! Swarms: what they are told, and what becomes of what they want.
+
+use super::{Action, Event, PeerInfo, candidates::Ending, connect::ending, machine::Engine, streams::Stage};
+use crate::{
+    Instant, Machine, Outbox,
+    id::{InfoHash, StreamId, TorrentId},
+    swarm::{self, PeerEnd},
+};
+use core::mem;
+
+impl Engine {
+    /// Tells a swarm something, and does what it wants.
+    pub(super) fn tell_swarm(
+        &mut self,
+        now: Instant,
+        id: TorrentId,
+        input: swarm::Input,
+        out: &mut Outbox<Action>,
+    ) {
+        let Some(torrent) = self.torrents.get_mut(id) else {
+            self.strays += 1;
+            return;
+        };
+        let Ok(()) = torrent.swarm.handle_input(now, input, &mut self.swarmed);
+        self.swarm_deadlines.hasten(id.index(), torrent.swarm.poll_timeout());
+        self.carry(now, id, out);
+    }
+
+    pub(super) fn on_swarm_timeout(&mut self, now: Instant, slot: usize, out: &mut Outbox<Action>) {
+        let id = self.torrents.key_from(slot).filter(|id| id.index() == slot);
+        let Some((id, torrent)) = id.and_then(|id| Some((id, self.torrents.get_mut(id)?))) else {
+            return self.swarm_deadlines.set(slot, None);
+        };
+        let Ok(()) = torrent.swarm.handle_timeout(now, &mut self.swarmed);
+        self.swarm_deadlines.set(slot, torrent.swarm.poll_timeout());
+        self.carry(now, id, out);
+    }
+
+    pub(super) fn on_sent(&mut self, now: Instant, id: StreamId, bytes: usize, out: &mut Outbox<Action>) {
+        if let Some(Stage::Joined { torrent, peer }) = self.streams.slab.get(id).map(|stream| &stream.stage) {
+            let (torrent, peer) = (*torrent, *peer);
+            self.tell_swarm(now, torrent, swarm::Input::Sent { peer, bytes }, out);
+        }
+    }
+
+    /// Does what a swarm wants.
+    fn carry(&mut self, now: Instant, id: TorrentId, out: &mut Outbox<Action>) {
+        let Some(info_hash) = self.torrents.get(id).map(|torrent| torrent.swarm.info().info_hash) else {
+            return;
+        };
+        let mut swarmed = mem::take(&mut self.swarmed);
+        for action in swarmed.drain() {
+            self.carry_one(now, id, info_hash, action, out);
+        }
+        self.swarmed = swarmed;
+    }
+
+    fn carry_one(
+        &mut self,
+        now: Instant,
+        torrent: TorrentId,
+        info_hash: InfoHash,
+        action: swarm::Action,
+        out: &mut Outbox<Action>,
+    ) {
+        let event = match action {
+            swarm::Action::Send { stream, data } => return out.push(Action::Send { stream, data }),
+            swarm::Action::Storage(operation) => return out.push(Action::Storage { torrent, operation }),
+            swarm::Action::Compute { token, job } => {
+                return out.push(Action::Compute { torrent, token, job });
+            }
+            swarm::Action::SaveResume { have, clean } => {
+                return out.push(Action::SaveResume { torrent, have, clean });
+            }
+            swarm::Action::Close { stream, info, why } => {
+                return self.on_peer_closed(now, torrent, stream, (info_hash, info), why, out);
+            }
+            swarm::Action::Stopped => return self.on_swarm_stopped(torrent, out),
+            swarm::Action::Admitted { stream, peer, info } => {
+                self.streams.advance(stream, Stage::Joined { torrent, peer });
+                Event::PeerConnected { info_hash, peer: info }
+            }
+            swarm::Action::Checked { have } => {
+                self.dial(now, torrent, out);
+                Event::Checked { info_hash, have }
+            }
+            swarm::Action::PieceVerified { piece, from } => Event::PieceVerified { info_hash, piece, from },
+            swarm::Action::PieceFailed { piece } => Event::PieceFailed { info_hash, piece },
+            swarm::Action::Completed => Event::Completed { info_hash },
+            swarm::Action::Failed { file, error } => Event::Failed { info_hash, file, error },
+        };
+        out.push(Action::Event(event));
+    }
+
+    /// A swarm wants a peer no more, or never did.
+    fn on_peer_closed(
+        &mut self,
+        now: Instant,
+        torrent: TorrentId,
+        id: StreamId,
+        (info_hash, peer): (InfoHash, PeerInfo),
+        why: PeerEnd,
+        out: &mut Outbox<Action>,
+    ) {
+        let was_in = |stage: &Stage| matches!(stage, Stage::Joined { .. });
+        if !self.streams.slab.get(id).is_some_and(|stream| was_in(&stream.stage)) {
+            return self.end_stream(now, id, &why, out);
+        }
+        let Some(stream) = self.streams.remove(id) else { return };
+        if !stream.closed {
+            out.push(Action::Close { stream: id });
+        }
+        let useful = peer.downloaded_bytes + peer.uploaded_bytes > 0;
+        out.push(Action::Event(Event::PeerGone { info_hash, peer, why: why.clone() }));
+        let ending = match ending(&why) {
+            Ending::Useless if useful => Ending::Useful,
+            ending => ending,
+        };
+        self.release(now, torrent, &stream, ending, out);
+    }
+}

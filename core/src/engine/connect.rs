@@ -1,0 +1,294 @@
+//! Streams before their swarm: dialling, accepting, shaking hands.
+
+use super::{
+    Action, Event, PeerEnd, StreamError,
+    candidates::Ending,
+    machine::Engine,
+    streams::{Stage, Stream},
+};
+use crate::{
+    Deadline, Instant, Machine, Outbox,
+    id::{AcceptTicket, InfoHash, PeerId, StreamId, TorrentId},
+    swarm::{self, Joined},
+    wire::{self, Handshake, HandshakeAction, HandshakeInput, Reserved},
+};
+use alloc::boxed::Box;
+use bytes::BytesMut;
+use core::{mem, net::SocketAddr};
+
+impl Engine {
+    /// Dials as many of a torrent's candidates as are due and fit.
+    pub(super) fn dial(&mut self, now: Instant, id: TorrentId, out: &mut Outbox<Action>) {
+        let limits = self.config.limits.clone();
+        let Some(torrent) = self.torrents.get_mut(id) else { return };
+        let open = torrent.swarm.is_open();
+        while open
+            && torrent.swarm.peers() < limits.connections_per_torrent
+            && self.streams.dials < limits.dials
+            && self.streams.slab.len() < limits.connections
+            && let Some(remote) = torrent.candidates.take(now)
+        {
+            let stage = Stage::Dialling { torrent: id };
+            let stream = self.streams.insert(Stream { remote, outgoing: true, closed: false, stage });
+            let at = now + self.config.connect_timeout;
+            self.stream_deadlines.set(stream.index(), Some(Deadline { at, why: "connect" }));
+            out.push(Action::Connect { stream, remote });
+        }
+        // One that is due but does not fit waits until a stream ends; looking again a second later is
+        // what makes up for a wake-up that was not given to this torrent.
+        let soonest = now + self.config.redial_after;
+        let next = torrent.candidates.next().filter(|_| open);
+        let next = next.map(|at| Deadline { at: if at <= now { soonest } else { at }, why: "dial" });
+        self.dial_deadlines.set(id.index(), next);
+    }
+
+    pub(super) fn dial_slot(&mut self, now: Instant, slot: usize, out: &mut Outbox<Action>) {
+        match self.torrents.key_from(slot).filter(|id| id.index() == slot) {
+            Some(id) => self.dial(now, id, out),
+            None => self.dial_deadlines.set(slot, None),
+        }
+    }
+
+    pub(super) fn on_accepted(
+        &mut self,
+        now: Instant,
+        ticket: AcceptTicket,
+        remote: SocketAddr,
+        out: &mut Outbox<Action>,
+    ) {
+        let limits = &self.config.limits;
+        // Bad input 24: half-open streams are bounded, in all and from one address.
+        if self.is_stopping()
+            || self.streams.slab.len() >= limits.connections
+            || self.streams.inbound >= limits.inbound_handshakes
+            || self.streams.inbound_from(remote.ip()) >= limits.inbound_handshakes_per_address
+        {
+            return out.push(Action::Refuse { ticket });
+        }
+        let handshake = Box::new(Handshake::responder(our_bits(), self.config.handshake_timeout, now));
+        let deadline = handshake.poll_timeout();
+        let stage = Stage::Handshaking { handshake, torrent: None };
+        let stream = self.streams.insert(Stream { remote, outgoing: false, closed: false, stage });
+        self.stream_deadlines.set(stream.index(), deadline);
+        out.push(Action::Adopt { ticket, stream });
+    }
+
+    pub(super) fn on_connected(&mut self, now: Instant, id: StreamId, out: &mut Outbox<Action>) {
+        let Some(Stage::Dialling { torrent }) = self.streams.slab.get(id).map(|stream| &stream.stage) else {
+            self.strays += 1;
+            return;
+        };
+        let torrent_id = *torrent;
+        let Some(torrent) = self.torrents.get(torrent_id) else { return };
+        let (info_hash, peer_id) = (torrent.swarm.info().info_hash, torrent.peer_id);
+        let timeout = self.config.handshake_timeout;
+        let mut handshake = Box::new(Handshake::initiator(info_hash, peer_id, our_bits(), timeout, now));
+        let mut shaken = mem::take(&mut self.shaken);
+        let result = handshake.handle_input(now, HandshakeInput::Start, &mut shaken);
+        self.stream_deadlines.set(id.index(), handshake.poll_timeout());
+        self.streams.advance(id, Stage::Handshaking { handshake, torrent: Some(torrent_id) });
+        self.on_shaken(now, id, shaken, result, out);
+    }
+
+    pub(super) fn on_received(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        data: BytesMut,
+        out: &mut Outbox<Action>,
+    ) {
+        let Some(stream) = self.streams.slab.get_mut(id) else {
+            self.strays += 1;
+            return;
+        };
+        match &mut stream.stage {
+            Stage::Joined { torrent, peer } => {
+                let (torrent, peer) = (*torrent, *peer);
+                self.tell_swarm(now, torrent, swarm::Input::Received { peer, data }, out);
+            }
+            Stage::Handshaking { handshake, .. } => {
+                let mut shaken = mem::take(&mut self.shaken);
+                let result = handshake.handle_input(now, HandshakeInput::Received(data), &mut shaken);
+                self.on_shaken(now, id, shaken, result, out);
+            }
+            Stage::Dialling { .. } | Stage::Joining { .. } => self.strays += 1,
+        }
+    }
+
+    /// Does what a handshake wants. It may want to know whether we share a torrent, and wants more then.
+    fn on_shaken(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        mut shaken: Outbox<HandshakeAction>,
+        mut result: Result<(), wire::HandshakeError>,
+        out: &mut Outbox<Action>,
+    ) {
+        let mut asked = None;
+        loop {
+            for action in shaken.drain() {
+                match action {
+                    HandshakeAction::Send(data) => out.push(Action::Send { stream: id, data }),
+                    HandshakeAction::Identify { info_hash } => asked = Some(info_hash),
+                    HandshakeAction::Established { peer_id, reserved, rest, .. } => {
+                        self.join(now, id, peer_id, reserved, rest, out);
+                    }
+                }
+            }
+            let Some(info_hash) = asked.take() else { break };
+            match self.identify(now, id, info_hash, &mut shaken) {
+                Some(answered) => result = answered,
+                None => {
+                    self.shaken = shaken;
+                    return self.end_stream(now, id, &PeerEnd::UnknownTorrent, out);
+                }
+            }
+        }
+        self.shaken = shaken;
+        if let Err(error) = result {
+            self.end_stream(now, id, &PeerEnd::Handshake(error), out);
+        }
+    }
+
+    /// Answers a handshake that names a torrent; `None` if it is not one of ours that takes peers now.
+    fn identify(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        info_hash: InfoHash,
+        shaken: &mut Outbox<HandshakeAction>,
+    ) -> Option<Result<(), wire::HandshakeError>> {
+        let found = *self.by_hash.get(&info_hash)?;
+        let torrent = self.torrents.get(found)?;
+        let full = torrent.swarm.peers() >= self.config.limits.connections_per_torrent;
+        if !torrent.swarm.is_open() || full {
+            return None;
+        }
+        let peer_id = torrent.peer_id;
+        let Stage::Handshaking { handshake, torrent } = &mut self.streams.slab.get_mut(id)?.stage else {
+            return None;
+        };
+        *torrent = Some(found);
+        Some(handshake.handle_input(now, HandshakeInput::Identified { peer_id }, shaken))
+    }
+
+    /// Hands a stream over to its swarm.
+    fn join(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        peer_id: PeerId,
+        theirs: Reserved,
+        rest: BytesMut,
+        out: &mut Outbox<Action>,
+    ) {
+        let Some(stream) = self.streams.slab.get(id) else { return };
+        let Some(torrent) = stream.stage.torrent() else { return };
+        let (remote, outgoing) = (stream.remote, stream.outgoing);
+        self.stream_deadlines.set(id.index(), None);
+        self.streams.advance(id, Stage::Joining { torrent });
+        let reserved = our_bits().common(theirs);
+        let joined = Joined { stream: id, remote, outgoing, peer_id, reserved, rest };
+        self.tell_swarm(now, torrent, swarm::Input::Joined(joined), out);
+    }
+
+    pub(super) fn on_closed(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        error: Option<StreamError>,
+        out: &mut Outbox<Action>,
+    ) {
+        let Some(stream) = self.streams.slab.get_mut(id) else {
+            self.strays += 1;
+            return;
+        };
+        stream.closed = true;
+        let why = error.map_or(PeerEnd::ClosedByPeer, PeerEnd::Stream);
+        match stream.stage {
+            Stage::Joined { torrent, peer } => {
+                self.tell_swarm(now, torrent, swarm::Input::Left { peer, why }, out);
+            }
+            Stage::Dialling { .. } | Stage::Handshaking { .. } | Stage::Joining { .. } => {
+                self.end_stream(now, id, &why, out);
+            }
+        }
+    }
+
+    /// A stream that is not part of a swarm has no time left.
+    pub(super) fn on_stream_timeout(&mut self, now: Instant, slot: usize, out: &mut Outbox<Action>) {
+        self.stream_deadlines.set(slot, None);
+        let Some(id) = self.streams.slab.key_from(slot).filter(|id| id.index() == slot) else { return };
+        let Some(stream) = self.streams.slab.get_mut(id) else { return };
+        match &mut stream.stage {
+            Stage::Dialling { .. } => {
+                self.end_stream(now, id, &PeerEnd::Stream(StreamError::TimedOut), out);
+            }
+            Stage::Handshaking { handshake, .. } => {
+                let mut shaken = mem::take(&mut self.shaken);
+                let result = handshake.handle_timeout(now, &mut shaken);
+                let deadline = handshake.poll_timeout();
+                self.stream_deadlines.set(slot, deadline);
+                self.on_shaken(now, id, shaken, result, out);
+            }
+            Stage::Joining { .. } | Stage::Joined { .. } => {}
+        }
+    }
+
+    /// Ends a stream that no swarm has, or has any more.
+    pub(super) fn end_stream(&mut self, now: Instant, id: StreamId, why: &PeerEnd, out: &mut Outbox<Action>) {
+        let Some(stream) = self.streams.remove(id) else { return };
+        self.stream_deadlines.set(id.index(), None);
+        if !stream.closed {
+            out.push(Action::Close { stream: id });
+        }
+        let Some(torrent) = stream.stage.torrent() else { return };
+        self.release(now, torrent, &stream, ending(why), out);
+        if let (true, Some(torrent)) = (stream.outgoing, self.torrents.get(torrent)) {
+            let info_hash = torrent.swarm.info().info_hash;
+            let event = Event::DialFailed { info_hash, remote: stream.remote, why: why.clone() };
+            out.push(Action::Event(event));
+        }
+    }
+
+    /// Gives an address that we dialled back to the candidates, and the place to the next one.
+    pub(super) fn release(
+        &mut self,
+        now: Instant,
+        id: TorrentId,
+        stream: &Stream,
+        ending: Ending,
+        out: &mut Outbox<Action>,
+    ) {
+        if let Some(torrent) = self.torrents.get_mut(id).filter(|_| stream.outgoing) {
+            torrent.candidates.ended(now, stream.remote, ending);
+        }
+        self.dial(now, id, out);
+    }
+
+    pub(super) fn close_all_handshakes(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        let mut slot = 0;
+        while let Some(id) = self.streams.slab.key_from(slot) {
+            slot = id.index() + 1;
+            let joined = |stream: &Stream| matches!(stream.stage, Stage::Joined { .. });
+            if !self.streams.slab.get(id).is_some_and(joined) {
+                self.end_stream(now, id, &PeerEnd::Stopped, out);
+            }
+        }
+    }
+}
+
+/// What we can do, for the handshake: BEP 6 and BEP 10.
+const fn our_bits() -> Reserved {
+    Reserved::ours(true, false)
+}
+
+/// What the end of a connection says about dialling the address again.
+pub(super) const fn ending(why: &PeerEnd) -> Ending {
+    match why {
+        PeerEnd::SelfConnection | PeerEnd::CorruptPiece | PeerEnd::BothSeeds | PeerEnd::Duplicate => {
+            Ending::Never
+        }
+        _ => Ending::Useless,
+    }
+}

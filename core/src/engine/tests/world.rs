@@ -1,0 +1,279 @@
+//! A small world for engines: hosts, wires with a delay, disks in memory, one clock for all.
+
+use crate::{
+    Instant, Machine, Outbox,
+    bitfield::Bitfield,
+    engine::{Action, AddTorrent, Command, Config, Engine, Event, Input, StreamError},
+    id::{AcceptTicket, FileIndex, InfoHash, StreamId, TorrentId},
+    metainfo::Info,
+    storage::{Completion, FileStamp, Operation, StorageError},
+};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BinaryHeap},
+    vec::Vec,
+};
+use bytes::{Bytes, BytesMut};
+use core::{cmp::Reverse, net::SocketAddr, time::Duration};
+
+/// One way, for streams.
+pub(super) const WIRE: Duration = Duration::from_millis(5);
+/// For a disk operation or a hash.
+const DISK: Duration = Duration::from_micros(100);
+
+/// Hosts, and what is on its way between them.
+pub(super) struct World {
+    pub(super) now: Instant,
+    pub(super) hosts: Vec<Host>,
+    queue: BinaryHeap<Reverse<(Instant, u64, usize)>>,
+    pending: BTreeMap<u64, Input>,
+    count: u64,
+}
+
+/// An engine, its disk and its wires.
+pub(super) struct Host {
+    pub(super) engine: Engine,
+    out: Outbox<Action>,
+    pub(super) address: SocketAddr,
+    /// Who is at the other end of a stream.
+    wires: BTreeMap<StreamId, (usize, StreamId)>,
+    /// Dials that wait for an answer: our ticket at them, their host and stream.
+    tickets: BTreeMap<AcceptTicket, (usize, StreamId)>,
+    pub(super) disk: BTreeMap<FileIndex, Vec<u8>>,
+    pub(super) events: Vec<Event>,
+    pub(super) saved: Option<(Bitfield, bool)>,
+    torrents: BTreeMap<TorrentId, InfoHash>,
+    /// What every write ends with, if not well.
+    pub(super) write_error: Option<StorageError>,
+    pub(super) peak_bytes: usize,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self {
+            now: Instant::ZERO,
+            hosts: Vec::new(),
+            queue: BinaryHeap::new(),
+            pending: BTreeMap::new(),
+            count: 0,
+        }
+    }
+
+    /// A host that listens on 10.0.0.N:6881.
+    pub(super) fn host(&mut self, mut config: Config) -> usize {
+        let number = self.hosts.len();
+        let address = SocketAddr::from(([10, 0, 0, number as u8 + 1], 6881));
+        config.listen = Some(address);
+        self.hosts.push(Host {
+            engine: Engine::new(config, [number as u8 + 1; 32]),
+            out: Outbox::new(),
+            address,
+            wires: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            disk: BTreeMap::new(),
+            events: Vec::new(),
+            saved: None,
+            torrents: BTreeMap::new(),
+            write_error: None,
+            peak_bytes: 0,
+        });
+        self.input(number, Input::Start);
+        number
+    }
+
+    pub(super) fn add(&mut self, host: usize, info: &Info, peers: &[usize]) {
+        let on_disk = |index: usize| {
+            let file = self.hosts[host].disk.get(&FileIndex(index as u32))?;
+            Some(FileStamp { size: file.len() as u64, mtime: 1 })
+        };
+        let add = AddTorrent {
+            info: info.clone(),
+            resume: None,
+            on_disk: (0..info.files.len()).map(on_disk).collect(),
+            paused: false,
+            peers: peers.iter().map(|peer| self.hosts[*peer].address).collect(),
+        };
+        self.command(host, Command::Add(Box::new(add)));
+    }
+
+    pub(super) fn command(&mut self, host: usize, command: Command) {
+        self.input(host, Input::Command(command));
+    }
+
+    /// Gives `host` an input now.
+    pub(super) fn input(&mut self, host: usize, input: Input) {
+        let Host { engine, out, .. } = &mut self.hosts[host];
+        let Ok(()) = engine.handle_input(self.now, input, out);
+        self.carry(host);
+    }
+
+    /// Runs until `done` or for `at_most`; whether it was done.
+    pub(super) fn run(&mut self, at_most: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let end = self.now + at_most;
+        while !done(self) {
+            let next_input = self.queue.peek().map(|Reverse((at, ..))| *at);
+            let next_timer =
+                self.hosts.iter().filter_map(|host| host.engine.poll_timeout()).map(|d| d.at).min();
+            let Some(next) = next_input.into_iter().chain(next_timer).min().filter(|next| *next <= end)
+            else {
+                self.now = end;
+                return done(self);
+            };
+            self.now = self.now.max(next);
+            if next_input == Some(next) {
+                let Some(Reverse((_, number, host))) = self.queue.pop() else { continue };
+                if let Some(input) = self.pending.remove(&number) {
+                    self.input(host, input);
+                }
+            } else {
+                self.fire();
+            }
+        }
+        true
+    }
+
+    fn fire(&mut self) {
+        for number in 0..self.hosts.len() {
+            let Host { engine, out, .. } = &mut self.hosts[number];
+            if engine.poll_timeout().is_some_and(|deadline| deadline.at <= self.now) {
+                let Ok(()) = engine.handle_timeout(self.now, out);
+                let next = engine.poll_timeout().map(|deadline| deadline.at);
+                assert!(next.is_none_or(|next| next > self.now), "law 2: {:?}", engine.poll_timeout());
+                self.carry(number);
+            }
+        }
+    }
+
+    fn later(&mut self, host: usize, delay: Duration, input: Input) {
+        self.count += 1;
+        self.pending.insert(self.count, input);
+        self.queue.push(Reverse((self.now + delay, self.count, host)));
+    }
+
+    /// Carries out what `host` wants.
+    fn carry(&mut self, host: usize) {
+        let actions: Vec<Action> = self.hosts[host].out.drain().collect();
+        for action in actions {
+            self.carry_one(host, action);
+        }
+        let held = self.hosts[host].engine.memory();
+        let bytes = held.requested + held.unwritten + held.hashing + held.uploading;
+        self.hosts[host].peak_bytes = self.hosts[host].peak_bytes.max(bytes);
+    }
+
+    fn carry_one(&mut self, host: usize, action: Action) {
+        match action {
+            Action::Listen { local } => self.later(host, DISK, Input::Listening { local }),
+            Action::Connect { stream, remote } => self.connect(host, stream, remote),
+            Action::Adopt { ticket, stream } => {
+                let (dialler, theirs) = self.hosts[host].tickets.remove(&ticket).expect("ticket");
+                self.hosts[host].wires.insert(stream, (dialler, theirs));
+                self.hosts[dialler].wires.insert(theirs, (host, stream));
+                self.later(dialler, WIRE, Input::Connected { stream: theirs });
+            }
+            Action::Refuse { ticket } => {
+                let (dialler, stream) = self.hosts[host].tickets.remove(&ticket).expect("ticket");
+                let error = Some(StreamError::Reset);
+                self.later(dialler, WIRE, Input::Closed { stream, error });
+            }
+            Action::Send { stream, data } => self.send(host, stream, &data),
+            Action::Close { stream } => {
+                if let Some((other, theirs)) = self.hosts[host].wires.remove(&stream) {
+                    self.later(other, WIRE, Input::Closed { stream: theirs, error: None });
+                }
+            }
+            Action::Open { torrent, info_hash } => {
+                self.hosts[host].torrents.insert(torrent, info_hash);
+            }
+            Action::Release { torrent } => {
+                self.hosts[host].torrents.remove(&torrent);
+            }
+            Action::Storage { torrent, operation } => {
+                assert!(self.hosts[host].torrents.contains_key(&torrent));
+                let completion = self.hosts[host].operate(operation);
+                self.later(host, DISK, Input::Storage { torrent, completion });
+            }
+            Action::Compute { torrent, token, job } => {
+                self.later(host, DISK, Input::Computed { torrent, token, outcome: job.run() });
+            }
+            Action::SaveResume { have, clean, .. } => self.hosts[host].saved = Some((have, clean)),
+            Action::Event(event) => self.hosts[host].events.push(event),
+        }
+    }
+
+    fn connect(&mut self, host: usize, stream: StreamId, remote: SocketAddr) {
+        let Some(other) = self.hosts.iter().position(|host| host.address == remote) else {
+            let error = Some(StreamError::Refused);
+            return self.later(host, WIRE, Input::Closed { stream, error });
+        };
+        self.count += 1;
+        let ticket = AcceptTicket(self.count);
+        self.hosts[other].tickets.insert(ticket, (host, stream));
+        let remote = SocketAddr::new(self.hosts[host].address.ip(), 50_000);
+        self.later(other, WIRE, Input::Accepted { ticket, remote });
+    }
+
+    fn send(&mut self, host: usize, stream: StreamId, data: &Bytes) {
+        if let Some((other, theirs)) = self.hosts[host].wires.get(&stream).copied() {
+            let bytes = data.len();
+            self.later(other, WIRE, Input::Received { stream: theirs, data: BytesMut::from(&data[..]) });
+            self.later(host, WIRE, Input::Sent { stream, bytes });
+        }
+    }
+}
+
+impl Host {
+    fn operate(&mut self, operation: Operation) -> Completion {
+        match operation {
+            Operation::Read { token, file, offset, length } => {
+                let range = offset as usize..offset as usize + length as usize;
+                let result = match self.disk.get(&file) {
+                    None => Err(StorageError::NotFound),
+                    Some(bytes) => bytes.get(range).map(Bytes::copy_from_slice).ok_or(StorageError::TooShort),
+                };
+                Completion::Read { token, result }
+            }
+            Operation::Write { token, file, offset, data } => {
+                let result = self.write_error.map_or(Ok(()), Err);
+                if result.is_ok() {
+                    let bytes = self.disk.entry(file).or_default();
+                    let end = offset as usize + data.len();
+                    bytes.resize(bytes.len().max(end), 0);
+                    bytes[offset as usize..end].copy_from_slice(&data);
+                }
+                Completion::Written { token, result }
+            }
+            Operation::Flush { token } => Completion::Flushed { token, result: Ok(()) },
+        }
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.events.iter().any(|event| matches!(event, Event::Completed { .. }))
+    }
+}
+
+/// A torrent of one file.
+pub(super) fn info_of(content: &[u8], piece_length: u32) -> Info {
+    use sha1::{Digest, Sha1};
+    let hashes: Vec<u8> =
+        content.chunks(piece_length as usize).flat_map(|piece| Sha1::digest(piece)).collect();
+    let geometry = crate::storage::Geometry::new(piece_length, content.len() as u64).expect("valid");
+    Info {
+        info_hash: InfoHash(Sha1::digest(&hashes).into()),
+        info_hash_v2: None,
+        raw: Bytes::new(),
+        non_canonical: false,
+        name: "content".into(),
+        multi_file: false,
+        files: alloc::vec![crate::metainfo::File {
+            path: alloc::vec!["content".into()],
+            length: content.len() as u64,
+            padding: false,
+            executable: false,
+        }],
+        geometry,
+        piece_hashes: hashes.into(),
+        private: false,
+        source: None,
+    }
+}

@@ -1,0 +1,531 @@
+//! The swarm's machine: what it holds, and how its parts are called.
+
+use super::{
+    Action, Config, Input, Memory, PeerEnd, Progress, Setup, State,
+    check::{Checks, Compute, ComputeKey},
+    fill::Fill,
+    gather::{Gather, GatherKey, OperationKey, Pending},
+    peer::Peer,
+    stats::{Allowance, Meter},
+};
+use crate::{
+    Deadline, Instant, Machine, Outbox, Random,
+    bitfield::Bitfield,
+    choker::{self, Choker},
+    deadlines::Deadlines,
+    id::{BLOCK_LENGTH, FileIndex, PeerId, PeerKey, PieceIndex, StorageToken},
+    metainfo::Info,
+    picker::{self, Picker},
+    random::Seed,
+    slab::Slab,
+    storage::{Geometry, Layout, Operation, StorageError},
+    time::Clock,
+    wire,
+};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    string::String,
+    vec::Vec,
+};
+use bytes::Bytes;
+use core::{convert::Infallible, mem};
+
+/// One torrent.
+#[derive(Debug)]
+pub struct Swarm {
+    pub(super) config: Config,
+    pub(super) info: Info,
+    pub(super) geometry: Geometry,
+    pub(super) layout: Layout,
+    pub(super) peer_id: PeerId,
+    pub(super) client: String,
+    pub(super) listen_port: Option<u16>,
+    clock: Clock,
+    phase: Phase,
+    paused: bool,
+
+    pub(super) peers: Slab<PeerKey, Peer>,
+    pub(super) by_id: BTreeMap<PeerId, PeerKey>,
+    pub(super) deadlines: Deadlines,
+    /// Who is to leave before the call ends.
+    pub(super) leaving: Vec<(PeerKey, PeerEnd)>,
+    pub(super) picker: Picker,
+    choker: Choker,
+
+    pub(super) have: Bitfield,
+    pub(super) fills: BTreeMap<PieceIndex, Fill>,
+    pub(super) checks: Checks,
+    /// The block that the picker is being asked about.
+    pub(super) arriving: Option<Bytes>,
+    pub(super) operations: Slab<OperationKey, Pending>,
+    pub(super) gathers: Slab<GatherKey, Gather>,
+    pub(super) computes: Slab<ComputeKey, Compute>,
+
+    /// Peers whose requests wait for upload memory or allowance.
+    pub(super) line: VecDeque<PeerKey>,
+    /// Makes the peers' upload queues unpredictable to them.
+    pub(super) queue_key: u64,
+
+    save: Save,
+    /// Whether a piece was verified since the last save.
+    unsaved: bool,
+
+    download_allowance: Allowance,
+    pub(super) upload_allowance: Allowance,
+    /// What the picker may still ask for, as far as it knows.
+    budget: u64,
+
+    pub(super) unwritten: usize,
+    pub(super) held: usize,
+    pub(super) uploading: usize,
+    pub(super) verified_bytes: u64,
+    pub(super) wasted_bytes: u64,
+    pub(super) downloaded: Meter,
+    pub(super) uploaded: Meter,
+    pub(super) counters: Counters,
+
+    pub(super) heard: Outbox<wire::Action>,
+    pub(super) told: Outbox<wire::Action>,
+    picked: Outbox<picker::Action>,
+    chosen: Outbox<choker::Action>,
+}
+
+/// Noise that does no harm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counters {
+    /// Completions that nobody waited for (law 9).
+    pub(super) stray_completions: u64,
+    /// Requests that could not be answered, of peers that know no reject.
+    pub(super) ignored_requests: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    New,
+    Checking,
+    Running,
+    Failed,
+    Stopping,
+    Stopped,
+}
+
+/// Saving what is known: flush first, so that only what is durable is written down.
+#[derive(Clone, Debug)]
+struct Save {
+    /// What the flush under way will make durable, and whether it is for good.
+    flushing: Option<(Bitfield, bool)>,
+    /// Whether to save again, and how, as soon as that is done.
+    again: Option<bool>,
+    next: Instant,
+}
+
+impl Swarm {
+    /// A torrent that has not begun.
+    #[must_use]
+    pub fn new(setup: Setup, seed: Seed) -> Self {
+        let Setup { info, peer_id, verdict, paused, client, listen_port, config } = setup;
+        let mut random = Random::new(seed);
+        let geometry = info.geometry;
+        let layout = Layout::new(info.files.iter().map(|file| (file.length, file.padding)), geometry);
+        let have = verdict.trusted;
+        let picker = picker::Config {
+            have: have.clone(),
+            padding: layout.padding_ranges(),
+            ..picker::Config::new(geometry)
+        };
+        let mut queue_key = [0; 8];
+        random.fill_secret(&mut queue_key);
+        Self {
+            picker: Picker::new(picker, random.child_seed()),
+            choker: Choker::new(choker::Config::default(), random.child_seed()),
+            verified_bytes: have.iter().map(|piece| u64::from(geometry.piece_size(piece))).sum(),
+            checks: Checks::new(verdict.check),
+            queue_key: u64::from_le_bytes(queue_key),
+            config,
+            info,
+            geometry,
+            layout,
+            peer_id,
+            client,
+            listen_port,
+            have,
+            paused,
+            phase: Phase::New,
+            clock: Clock::default(),
+            peers: Slab::new(),
+            by_id: BTreeMap::new(),
+            deadlines: Deadlines::default(),
+            leaving: Vec::new(),
+            fills: BTreeMap::new(),
+            arriving: None,
+            operations: Slab::new(),
+            gathers: Slab::new(),
+            computes: Slab::new(),
+            line: VecDeque::new(),
+            save: Save { flushing: None, again: None, next: Instant::ZERO },
+            unsaved: false,
+            download_allowance: Allowance::default(),
+            upload_allowance: Allowance::default(),
+            budget: u64::MAX,
+            unwritten: 0,
+            held: 0,
+            uploading: 0,
+            wasted_bytes: 0,
+            downloaded: Meter::default(),
+            uploaded: Meter::default(),
+            counters: Counters::default(),
+            heard: Outbox::new(),
+            told: Outbox::new(),
+            picked: Outbox::new(),
+            chosen: Outbox::new(),
+        }
+    }
+
+    /// What is shared.
+    #[must_use]
+    pub const fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// Whether peers are welcome now.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Running && !self.paused
+    }
+
+    /// Whether everything is verified and written.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.have.is_full()
+    }
+
+    /// How many peers are connected.
+    #[must_use]
+    pub fn peers(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Which rate limits hold it up: from peers, to peers.
+    #[must_use]
+    pub fn appetite(&self) -> (bool, bool) {
+        let download = self.is_open() && !self.have.is_full() && !self.peers.is_empty();
+        (download && self.download_allowance.available() == 0, !self.line.is_empty())
+    }
+
+    /// How the torrent stands; `peers_known` is left to the engine. Call it at regular times: rates are
+    /// since the last call.
+    pub fn progress(&mut self, now: Instant) -> Progress {
+        let now = self.clock.advance(now);
+        Progress {
+            info_hash: self.info.info_hash,
+            state: self.state(),
+            total_bytes: self.geometry.total_length(),
+            verified_bytes: self.verified_bytes,
+            checked_bytes: self.checks.done_bytes,
+            downloaded_bytes: self.downloaded.total(),
+            uploaded_bytes: self.uploaded.total(),
+            wasted_bytes: self.wasted_bytes,
+            download_rate_bytes_per_s: self.downloaded.sample(now),
+            upload_rate_bytes_per_s: self.uploaded.sample(now),
+            peers_live: self.peers.len() as u32,
+            peers_known: 0,
+        }
+    }
+
+    fn state(&self) -> State {
+        match self.phase {
+            Phase::New | Phase::Checking => State::Checking,
+            Phase::Failed => State::Failed,
+            Phase::Stopping | Phase::Stopped => State::Paused,
+            Phase::Running if self.paused => State::Paused,
+            Phase::Running if self.have.is_full() => State::Seeding,
+            Phase::Running => State::Downloading,
+        }
+    }
+
+    /// Bytes held. O(peers).
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        Memory {
+            connections: self.peers.iter().map(|(_, peer)| peer.memory()).sum(),
+            requested: self.picker.requested_bytes() as usize,
+            unwritten: self.unwritten,
+            hashing: self.held,
+            uploading: self.uploading,
+            checking: self.checks.bytes,
+            tables: self.picker.memory()
+                + self.choker.memory()
+                + self.have.heap_bytes()
+                + self.info.raw.len()
+                + self.info.piece_hashes.len(),
+        }
+    }
+
+    fn start(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        if self.phase == Phase::New {
+            self.phase = Phase::Checking;
+            self.check_more(now, out);
+            self.checked_if_idle(now, out);
+        }
+    }
+
+    /// Opens the swarm when all that is on disk was looked at.
+    pub(super) fn checked_if_idle(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        if self.phase != Phase::Checking || !self.checks.is_idle() {
+            return;
+        }
+        self.phase = Phase::Running;
+        if self.checks.done_bytes > 0 {
+            self.note_unsaved(now);
+        }
+        out.push(Action::Checked { have: self.have.clone() });
+        if self.have.is_full() {
+            self.become_seed(now, out);
+            if self.unsaved {
+                self.save(true, out);
+            }
+        }
+    }
+
+    /// From now on we only serve.
+    pub(super) fn become_seed(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        self.choose(now, choker::Input::Seeding(true), out);
+        let mut slot = 0;
+        while let Some(key) = self.peers.key_from(slot) {
+            self.leave_if_both_seeds(key);
+            slot = key.index() + 1;
+        }
+    }
+
+    fn pause(&mut self, out: &mut Outbox<Action>) {
+        self.paused = true;
+        self.leave_all(&PeerEnd::Stopped);
+        if self.phase == Phase::Running && self.unsaved {
+            self.save(true, out);
+        }
+    }
+
+    fn stop(&mut self, out: &mut Outbox<Action>) {
+        self.leave_all(&PeerEnd::Stopped);
+        let running = self.phase == Phase::Running;
+        match self.phase {
+            Phase::Stopping | Phase::Stopped => return,
+            _ => self.phase = Phase::Stopping,
+        }
+        // A check that was broken off says nothing about what was not looked at yet.
+        if running && (self.unsaved || self.save.flushing.is_some()) {
+            self.save(true, out);
+        } else {
+            self.phase = Phase::Stopped;
+            out.push(Action::Stopped);
+        }
+    }
+
+    /// Storage failed: nothing more is asked of it, or of peers. What was verified stays verified.
+    pub(super) fn fail(&mut self, file: Option<FileIndex>, error: StorageError, out: &mut Outbox<Action>) {
+        if matches!(self.phase, Phase::Failed | Phase::Stopping | Phase::Stopped) {
+            return;
+        }
+        let running = self.phase == Phase::Running;
+        self.phase = Phase::Failed;
+        self.leave_all(&PeerEnd::Stopped);
+        self.fills.clear();
+        self.checks.clear();
+        self.held = 0;
+        out.push(Action::Failed { file, error });
+        if running {
+            out.push(Action::SaveResume { have: self.have.clone(), clean: false });
+        }
+    }
+
+    /// Something is known that the saved state does not say.
+    pub(super) fn note_unsaved(&mut self, now: Instant) {
+        if !self.unsaved {
+            self.unsaved = true;
+            self.save.next = now + self.config.save_interval;
+        }
+    }
+
+    /// Makes everything durable, then saves what is known; `clean` if nothing more will be written.
+    pub(super) fn save(&mut self, clean: bool, out: &mut Outbox<Action>) {
+        self.unsaved = false;
+        if self.save.flushing.is_some() {
+            self.save.again = Some(clean);
+            return;
+        }
+        self.save.flushing = Some((self.have.clone(), clean));
+        let token = StorageToken::of(self.operations.insert(Pending::Flush));
+        out.push(Action::Storage(Operation::Flush { token }));
+    }
+
+    pub(super) fn on_flushed(&mut self, result: Result<(), StorageError>, out: &mut Outbox<Action>) {
+        let Some((have, clean)) = self.save.flushing.take() else { return };
+        if self.phase == Phase::Failed {
+            return;
+        }
+        match result {
+            Ok(()) => out.push(Action::SaveResume { have, clean }),
+            Err(error) => self.fail(None, error, out),
+        }
+        if let Some(clean) = self.save.again.take() {
+            self.save(clean, out);
+        } else if self.phase == Phase::Stopping {
+            self.phase = Phase::Stopped;
+            out.push(Action::Stopped);
+        }
+    }
+
+    /// Tells the picker something, and does what it wants.
+    pub(super) fn pick(&mut self, now: Instant, input: picker::Input, out: &mut Outbox<Action>) {
+        let Ok(()) = self.picker.handle_input(now, input, &mut self.picked);
+        self.do_picked(now, out);
+    }
+
+    fn do_picked(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        let mut picked = mem::take(&mut self.picked);
+        for action in picked.drain() {
+            match action {
+                picker::Action::Request { peer, block } => {
+                    self.download_allowance.spend(block.length);
+                    self.budget = self.budget.saturating_sub(u64::from(block.length));
+                    self.tell(now, peer, wire::Message::Request(block), out);
+                }
+                picker::Action::Cancel { peer, block } => {
+                    self.tell(now, peer, wire::Message::Cancel(block), out);
+                }
+                picker::Action::Interested { peer } => self.tell(now, peer, wire::Message::Interested, out),
+                picker::Action::NotInterested { peer } => {
+                    self.tell(now, peer, wire::Message::NotInterested, out);
+                }
+                picker::Action::Store { peer, block } => {
+                    if let Some(data) = self.arriving.take() {
+                        self.store(peer, block, data, out);
+                    }
+                }
+                picker::Action::Discard { peer, block, waste } => self.discard(peer, block, waste),
+                picker::Action::Pad { block } => self.pad(block),
+                picker::Action::Complete { piece } => self.hash(now, piece, out),
+                picker::Action::Snubbed { .. } => {}
+            }
+        }
+        self.picked = picked;
+    }
+
+    /// Tells the choker something, and does what it wants.
+    pub(super) fn choose(&mut self, now: Instant, input: choker::Input, out: &mut Outbox<Action>) {
+        let Ok(()) = self.choker.handle_input(now, input, &mut self.chosen);
+        self.do_chosen(now, out);
+    }
+
+    fn do_chosen(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        let mut chosen = mem::take(&mut self.chosen);
+        for action in chosen.drain() {
+            match action {
+                choker::Action::Choke { peer } => self.set_choked(now, peer, true, out),
+                choker::Action::Unchoke { peer } => self.set_choked(now, peer, false, out),
+            }
+        }
+        self.chosen = chosen;
+    }
+
+    /// Ends a call: takes out those who leave, and tells the picker how much it may ask for.
+    fn settle_call(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        self.dismiss(now, out);
+        let budget = self.download_budget();
+        if budget != self.budget {
+            self.budget = budget;
+            self.pick(now, picker::Input::Budget { bytes: budget }, out);
+            self.dismiss(now, out);
+        }
+    }
+
+    /// What is left of the memory for blocks and of the rate limit, in bytes.
+    fn download_budget(&self) -> u64 {
+        if !self.is_open() {
+            return 0;
+        }
+        let used = self.picker.requested_bytes() + self.unwritten as u64;
+        let room = (self.config.download_memory as u64).saturating_sub(used);
+        match self.download_allowance.available() {
+            0 => 0,
+            // The last block of an allowance may overdraw it; the debt is paid by the next share.
+            left => room.min(left.max(u64::from(BLOCK_LENGTH))),
+        }
+    }
+}
+
+/// Why the swarm wants to be called.
+enum Timer {
+    Save,
+}
+
+impl Timer {
+    const fn why(&self) -> &'static str {
+        match self {
+            Self::Save => "save resume state",
+        }
+    }
+}
+
+impl Machine for Swarm {
+    type Input = Input;
+    type Action = Action;
+    type Error = Infallible;
+
+    fn handle_input(
+        &mut self,
+        now: Instant,
+        input: Input,
+        out: &mut Outbox<Action>,
+    ) -> Result<(), Infallible> {
+        let now = self.clock.advance(now);
+        match input {
+            Input::Start => self.start(now, out),
+            Input::Joined(joined) => self.on_joined(now, joined, out),
+            Input::Received { peer, data } => self.on_received(now, peer, data, out),
+            Input::Sent { peer, bytes } => self.on_sent(now, peer, bytes, out),
+            Input::Left { peer, why } => self.leave(peer, why),
+            Input::Storage(completion) => self.on_storage(now, completion, out),
+            Input::Computed { token, outcome } => self.on_computed(now, token, outcome, out),
+            Input::Allowance { download, upload } => {
+                self.download_allowance.grant(download);
+                self.upload_allowance.grant(upload);
+                self.serve_line(now, out);
+            }
+            Input::ListenPort(port) => self.listen_port = port,
+            Input::Pause => self.pause(out),
+            Input::Unpause => self.paused = false,
+            Input::Stop => self.stop(out),
+        }
+        self.settle_call(now, out);
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant, out: &mut Outbox<Action>) -> Result<(), Infallible> {
+        let now = self.clock.advance(now);
+        if self.picker.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
+            let Ok(()) = self.picker.handle_timeout(now, &mut self.picked);
+            self.do_picked(now, out);
+        }
+        if self.choker.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
+            let Ok(()) = self.choker.handle_timeout(now, &mut self.chosen);
+            self.do_chosen(now, out);
+        }
+        while let Some(slot) = self.deadlines.due(now) {
+            self.on_peer_timeout(now, slot, out);
+        }
+        if self.unsaved && self.phase == Phase::Running && self.save.next <= now {
+            self.save(false, out);
+        }
+        self.settle_call(now, out);
+        Ok(())
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        let due = self.unsaved && self.phase == Phase::Running;
+        let save = due.then(|| Deadline { at: self.save.next, why: Timer::Save.why() });
+        [self.picker.poll_timeout(), self.choker.poll_timeout(), self.deadlines.earliest()]
+            .into_iter()
+            .fold(save, Deadline::earlier)
+    }
+}

@@ -1,0 +1,54 @@
+//! A connected peer, as its swarm sees it.
+
+use super::{PeerInfo, upload::UploadQueue};
+use crate::{id::StreamId, wire::Connection};
+use alloc::boxed::Box;
+
+/// A connected peer.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) stream: StreamId,
+    pub(super) info: PeerInfo,
+    pub(super) connection: Connection,
+    /// Whether both sides speak BEP 6.
+    pub(super) fast: bool,
+    /// Whether we serve it.
+    pub(super) unchoked: bool,
+    /// What it asked for; none as long as it never asked.
+    pub(super) queue: Option<Box<UploadQueue>>,
+    /// Bytes on their way from storage to it.
+    pub(super) reading: usize,
+    /// Bytes of blocks given to its connection and not yet sent.
+    pub(super) unsent: usize,
+    /// Whether it stands in line for upload memory or allowance.
+    pub(super) in_line: bool,
+    /// Blocks that nobody asked for, from a peer without BEP 6.
+    pub(super) strikes: u8,
+    /// Whether it is about to leave; nothing it says counts any more.
+    pub(super) leaving: bool,
+}
+
+impl Peer {
+    pub(super) fn new(stream: StreamId, info: PeerInfo, connection: Connection, fast: bool) -> Self {
+        Self {
+            stream,
+            info,
+            connection,
+            fast,
+            unchoked: false,
+            queue: None,
+            reading: 0,
+            unsent: 0,
+            in_line: false,
+            strikes: 0,
+            leaving: false,
+        }
+    }
+
+    /// Heap and own bytes, without block data.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Self>()
+            + self.connection.memory()
+            + self.queue.as_ref().map_or(0, |queue| queue.heap_bytes())
+    }
+}

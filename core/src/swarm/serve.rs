@@ -1,0 +1,168 @@
+//! Serving requests: queue, read, send.
+
+use super::{
+    Action, PeerEnd,
+    gather::{Gather, Purpose},
+    machine::Swarm,
+    upload::{Queued, UploadQueue},
+};
+use crate::{
+    Instant, Outbox, choker,
+    id::{BLOCK_LENGTH, Block, PeerKey},
+    wire::Message,
+};
+use alloc::boxed::Box;
+use bytes::{Bytes, BytesMut};
+
+impl Swarm {
+    /// A peer asks for a block.
+    pub(super) fn on_request(&mut self, now: Instant, key: PeerKey, block: Block, out: &mut Outbox<Action>) {
+        let servable =
+            block.length <= BLOCK_LENGTH && self.geometry.contains(block) && self.have.get(block.piece);
+        let limit = self.config.request_queue as usize;
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if !servable || !peer.unchoked {
+            return self.refuse(now, key, block, out);
+        }
+        let queue = peer.queue.get_or_insert_with(|| Box::new(UploadQueue::new(limit, self.queue_key)));
+        match queue.push(block) {
+            Queued::Added => self.serve_more(now, key, out),
+            Queued::Repeated => {}
+            Queued::Full => self.refuse(now, key, block, out),
+        }
+    }
+
+    /// Says no to a request: aloud with BEP 6, by silence without.
+    fn refuse(&mut self, now: Instant, key: PeerKey, block: Block, out: &mut Outbox<Action>) {
+        // BEP 6: a reject for every request that will not be answered.
+        if self.peers.get(key).is_some_and(|peer| peer.fast) {
+            self.tell(now, key, Message::Reject(block), out);
+        } else {
+            self.counters.ignored_requests += 1;
+        }
+    }
+
+    /// A peer takes a request back.
+    pub(super) fn on_cancel(&mut self, now: Instant, key: PeerKey, block: Block, out: &mut Outbox<Action>) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        if peer.queue.as_mut().is_some_and(|queue| queue.cancel(block)) && peer.fast {
+            // BEP 6: every request gets one piece or one reject, cancelled or not.
+            self.tell(now, key, Message::Reject(block), out);
+        }
+    }
+
+    /// Stops or begins to serve a peer.
+    pub(super) fn set_choked(&mut self, now: Instant, key: PeerKey, choked: bool, out: &mut Outbox<Action>) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.unchoked = !choked;
+        let dropped = if choked { peer.queue.take() } else { None };
+        self.tell(now, key, if choked { Message::Choke } else { Message::Unchoke }, out);
+        let Some(mut dropped) = dropped else { return };
+        // BEP 6: choke first, then a reject for each request that stood.
+        while let Some(block) = dropped.pop() {
+            self.refuse(now, key, block, out);
+        }
+    }
+
+    /// Reads what a peer waits for, as far as its window, the memory and the rate limit allow.
+    pub(super) fn serve_more(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
+        loop {
+            let Some(peer) = self.peers.get_mut(key) else { return };
+            let Some(queue) = peer.queue.as_mut().filter(|queue| !queue.is_empty()) else { return };
+            if peer.connection.credit() <= peer.reading {
+                return; // Sent will come.
+            }
+            if self.uploading >= self.config.upload_memory || self.upload_allowance.available() == 0 {
+                if !peer.in_line {
+                    peer.in_line = true;
+                    self.line.push_back(key);
+                }
+                return;
+            }
+            let Some(run) = queue.pop_run() else { return };
+            peer.reading += run.length as usize;
+            self.uploading += run.length as usize;
+            self.upload_allowance.spend(run.length);
+            self.gather(now, run, Purpose::Upload { peer: key, run }, out);
+        }
+    }
+
+    /// Lets those in line go on, first come first served, until there is no room again.
+    pub(super) fn serve_line(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        for _ in 0..self.line.len() {
+            if self.uploading >= self.config.upload_memory || self.upload_allowance.available() == 0 {
+                return;
+            }
+            let Some(key) = self.line.pop_front() else { return };
+            if let Some(peer) = self.peers.get_mut(key) {
+                peer.in_line = false;
+                self.serve_more(now, key, out);
+            }
+        }
+    }
+
+    /// What a peer asked for has been read.
+    pub(super) fn serve(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        run: Block,
+        gather: Gather,
+        out: &mut Outbox<Action>,
+    ) {
+        let length = run.length as usize;
+        if let Some((file, error)) = gather.failed() {
+            self.uploading -= length;
+            return self.fail(Some(file), error, out);
+        }
+        let Some(peer) = self.peers.get_mut(key) else {
+            self.uploading -= length;
+            return self.serve_line(now, out);
+        };
+        peer.reading -= length;
+        peer.unsent += length;
+        peer.info.uploaded_bytes += u64::from(run.length);
+        self.uploaded.add(u64::from(run.length));
+        let data = joined(gather, length);
+        for begin in (0..run.length).step_by(BLOCK_LENGTH as usize) {
+            let end = run.length.min(begin + BLOCK_LENGTH);
+            let data = data.slice(begin as usize..end as usize);
+            self.tell(now, key, Message::Piece { piece: run.piece, begin: run.begin + begin, data }, out);
+        }
+        self.choose(now, choker::Input::Uploaded { peer: key, bytes: run.length }, out);
+        self.serve_more(now, key, out);
+    }
+
+    /// The system took bytes off a stream.
+    pub(super) fn on_sent(&mut self, now: Instant, key: PeerKey, bytes: usize, out: &mut Outbox<Action>) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        // Heads of messages count as block data here: the total is short of the truth by 13 in 16,397.
+        let freed = bytes.min(peer.unsent);
+        peer.unsent -= freed;
+        self.uploading -= freed;
+        let sent = crate::wire::Input::Sent(bytes);
+        let result = crate::Machine::handle_input(&mut peer.connection, now, sent, &mut self.told);
+        self.carry(key, out);
+        match result {
+            Ok(()) => {
+                self.serve_more(now, key, out);
+                self.serve_line(now, out);
+            }
+            Err(error) => self.leave(key, PeerEnd::Wire(error)),
+        }
+    }
+}
+
+/// The bytes of a gather as one. A run inside one file is passed on as it is; only one that spans files,
+/// or padding, is copied together.
+fn joined(gather: Gather, length: usize) -> Bytes {
+    let mut parts = gather.into_parts();
+    let first = parts.next().unwrap_or_default();
+    if first.len() == length {
+        return first;
+    }
+    let mut whole = BytesMut::with_capacity(length);
+    whole.extend_from_slice(&first);
+    parts.for_each(|part| whole.extend_from_slice(&part));
+    whole.freeze()
+}

@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""A libtorrent peer for tests: plain TCP on loopback, every kind of discovery off.
+
+  lt_peer.py make PATH OUT --piece-length BYTES [--pad]     make a v1 torrent, say its info-hash and files
+  lt_peer.py info TORRENT                                   say the same of a torrent
+  lt_peer.py seed TORRENT DIR [--port N] [--peer ADDR]…     check the data, then serve it until SIGTERM
+  lt_peer.py download TORRENT DIR [--port N] [--peer ADDR]… [--linger] [--wait]
+
+Everything it has to say is one JSON object a line on stdout with an "event" field:
+"ready" (listening, data checked), "completed" (all verified and on disk), "failed".
+With --wait it dials only after a line on stdin; with --linger it serves on after a download.
+"""
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+import warnings
+
+warnings.simplefilter("ignore")  # the binding's deprecations
+
+try:
+    import libtorrent as lt
+except ImportError:
+    sys.exit("libtorrent is missing: run tests/run")
+
+
+def say(event, **fields):
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def describe(torrent):
+    info = lt.torrent_info(torrent)
+    files = info.files()
+    pad = lt.file_storage.flag_pad_file
+    return {
+        "info_hash": str(info.info_hashes().v1),
+        "name": info.name(),
+        "piece_length": info.piece_length(),
+        "pieces": info.num_pieces(),
+        "total": info.total_size(),
+        "files": [
+            {"path": files.file_path(i), "size": files.file_size(i), "pad": bool(files.file_flags(i) & pad)}
+            for i in range(files.num_files())
+        ],
+    }
+
+
+def make(a):
+    storage = lt.file_storage()
+    lt.add_files(storage, os.path.abspath(a.path))
+    flags = lt.create_torrent.v1_only | (lt.create_torrent.canonical_files if a.pad else 0)
+    torrent = lt.create_torrent(storage, a.piece_length, flags=flags)
+    lt.set_piece_hashes(torrent, os.path.dirname(os.path.abspath(a.path)))
+    with open(a.out, "wb") as out:
+        out.write(lt.bencode(torrent.generate()))
+    say("made", **describe(a.out))
+
+
+def settings(a):
+    plain = int(lt.enc_policy.pe_disabled)
+    return {
+        "listen_interfaces": f"127.0.0.1:{a.port}",
+        "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+        "in_enc_policy": plain, "out_enc_policy": plain,
+        "enable_incoming_utp": False, "enable_outgoing_utp": False,
+        "allow_multiple_connections_per_ip": True,  # every peer of a test is 127.0.0.1
+        "min_reconnect_time": 1, "no_connect_privileged_ports": False, "ssrf_mitigation": False,
+        "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification
+        | lt.alert.category_t.storage_notification,
+    }
+
+
+def start(a):
+    session = lt.session(settings(a))
+    # Peers on loopback are otherwise a class of their own that no limit binds.
+    everywhere = lt.ip_filter()
+    everywhere.add_rule("0.0.0.0", "255.255.255.255", 0)
+    session.set_peer_class_filter(everywhere)
+    params = lt.add_torrent_params()
+    params.ti = lt.torrent_info(a.torrent)
+    params.save_path = os.path.abspath(a.dir)
+    # Not seed_mode: what is on disk is checked before we are ready.
+    params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+    params.flags |= lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
+    if a.upload_limit:
+        session.apply_settings({"upload_rate_limit": a.upload_limit})
+    return session, session.add_torrent(params)
+
+
+def wait(session, seconds, kind):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        session.wait_for_alert(100)
+        for alert in session.pop_alerts():
+            if isinstance(alert, kind):
+                return True
+    return False
+
+
+def checked(handle):
+    checking = (lt.torrent_status.checking_files, lt.torrent_status.checking_resume_data)
+    while handle.status().state in checking:
+        time.sleep(0.005)
+
+
+def flush(session, handle):
+    """Complete means hashes passed; the last blocks may still be on their way to the disk."""
+    handle.flush_cache()
+    return wait(session, 5, lt.cache_flushed_alert)
+
+
+def dial(handle, peers):
+    for peer in peers:
+        host, port = peer.rsplit(":", 1)
+        handle.connect_peer((host, int(port)))
+
+
+def serve(a):
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
+    signal.signal(signal.SIGINT, lambda *_: stop.append(True))
+    session, handle = start(a)
+    checked(handle)
+    status = handle.status()
+    say("ready", addr=f"127.0.0.1:{session.listen_port()}", pieces=status.num_pieces)
+    if a.wait:
+        sys.stdin.readline()
+    done = a.mode == "seed"
+    redial = 0.0
+    while not stop:
+        if a.peer and time.monotonic() >= redial and not handle.status().num_peers:
+            redial = time.monotonic() + 1.5
+            dial(handle, a.peer)
+        session.wait_for_alert(100)
+        for alert in session.pop_alerts():
+            if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert, lt.listen_failed_alert)):
+                say("failed", message=alert.message())
+                return 1
+        if not done and handle.status().is_seeding:
+            done = True
+            if not a.no_flush:
+                flush(session, handle)
+            status = handle.status()
+            say("completed", downloaded=status.total_payload_download, wasted=status.total_failed_bytes
+                + status.total_redundant_bytes)
+            if not a.linger:
+                break
+    session.pause()
+    session.remove_torrent(handle)
+    del session  # waits for the disk thread
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    modes = parser.add_subparsers(dest="mode", required=True)
+    p = modes.add_parser("make")
+    p.add_argument("path")
+    p.add_argument("out")
+    p.add_argument("--piece-length", type=int, default=0, help="bytes; 0: libtorrent's choice")
+    p.add_argument("--pad", action="store_true", help="align files to pieces with pad files")
+    p = modes.add_parser("info")
+    p.add_argument("torrent")
+    for mode in ("seed", "download"):
+        p = modes.add_parser(mode)
+        p.add_argument("torrent")
+        p.add_argument("dir")
+        p.add_argument("--port", type=int, default=0, help="0: any")
+        p.add_argument("--peer", action="append", default=[], help="whom to dial, HOST:PORT")
+        p.add_argument("--upload-limit", type=int, default=0, help="bytes a second; 0: none")
+        p.add_argument("--linger", action="store_true", help="serve on when complete")
+        p.add_argument("--wait", action="store_true", help="dial after a line on stdin")
+        p.add_argument("--no-flush", action="store_true", help="complete when hashes passed (for measurements)")
+    a = parser.parse_args()
+    if a.mode == "make":
+        make(a)
+    elif a.mode == "info":
+        say("info", **describe(a.torrent))
+    else:
+        sys.exit(serve(a))
+
+
+if __name__ == "__main__":
+    main()
