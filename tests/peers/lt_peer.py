@@ -8,7 +8,7 @@
 
 Everything it has to say is one JSON object a line on stdout with an "event" field:
 "ready" (listening, data checked), "completed" (all verified and on disk), "failed".
-With --wait it dials only after a line on stdin; with --linger it serves on after a download.
+With --wait it says "started" and begins after a line on stdin; with --linger it serves on after a download.
 """
 import argparse
 import json
@@ -72,21 +72,25 @@ def settings(a):
     }
 
 
-def start(a):
+def begin(a):
     session = lt.session(settings(a))
     # Peers on loopback are otherwise a class of their own that no limit binds.
     everywhere = lt.ip_filter()
     everywhere.add_rule("0.0.0.0", "255.255.255.255", 0)
     session.set_peer_class_filter(everywhere)
+    if a.upload_limit:
+        session.apply_settings({"upload_rate_limit": a.upload_limit})
+    return session
+
+
+def add(a, session):
     params = lt.add_torrent_params()
     params.ti = lt.torrent_info(a.torrent)
     params.save_path = os.path.abspath(a.dir)
     # Not seed_mode: what is on disk is checked before we are ready.
     params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
     params.flags |= lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
-    if a.upload_limit:
-        session.apply_settings({"upload_rate_limit": a.upload_limit})
-    return session, session.add_torrent(params)
+    return session.add_torrent(params)
 
 
 def wait(session, seconds, kind):
@@ -111,28 +115,29 @@ def flush(session, handle):
     return wait(session, 5, lt.cache_flushed_alert)
 
 
-def dial(handle, peers):
-    for peer in peers:
-        host, port = peer.rsplit(":", 1)
-        handle.connect_peer((host, int(port)))
+def address(peer):
+    host, port = peer.rsplit(":", 1)
+    return host, int(port)
 
 
 def serve(a):
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
     signal.signal(signal.SIGINT, lambda *_: stop.append(True))
-    session, handle = start(a)
-    checked(handle)
-    status = handle.status()
-    say("ready", addr=f"127.0.0.1:{session.listen_port()}", pieces=status.num_pieces)
     if a.wait:
+        say("started")
         sys.stdin.readline()
+    session = begin(a)
+    handle = add(a, session)
+    checked(handle)
+    say("ready", addr=f"127.0.0.1:{session.listen_port()}", pieces=handle.status().num_pieces)
     done = a.mode == "seed"
     redial = 0.0
     while not stop:
         if a.peer and time.monotonic() >= redial and not handle.status().num_peers:
-            redial = time.monotonic() + 1.5
-            dial(handle, a.peer)
+            redial = 0.0
+            for peer in a.peer:
+                handle.connect_peer(address(peer))
         session.wait_for_alert(100)
         for alert in session.pop_alerts():
             if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert, lt.listen_failed_alert)):
@@ -171,7 +176,7 @@ def main():
         p.add_argument("--peer", action="append", default=[], help="whom to dial, HOST:PORT")
         p.add_argument("--upload-limit", type=int, default=0, help="bytes a second; 0: none")
         p.add_argument("--linger", action="store_true", help="serve on when complete")
-        p.add_argument("--wait", action="store_true", help="dial after a line on stdin")
+        p.add_argument("--wait", action="store_true", help="begin after a line on stdin")
         p.add_argument("--no-flush", action="store_true", help="complete when hashes passed (for measurements)")
     a = parser.parse_args()
     if a.mode == "make":

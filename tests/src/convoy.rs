@@ -71,6 +71,13 @@ impl Convoy {
         self
     }
 
+    /// More arguments.
+    #[must_use]
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.0.args(args);
+        self
+    }
+
     /// Peers to dial.
     #[must_use]
     pub fn peers(self, peers: &[SocketAddr]) -> Self {
@@ -123,7 +130,7 @@ impl Convoy {
     /// Any port of loopback, and every kind of discovery off.
     fn quiet(mut self) -> Self {
         self.0.env(LISTEN, "127.0.0.1:0");
-        self.arg("--no-dht").arg("--no-pex").arg("--no-utp").arg("--encryption").arg("disabled")
+        self.args(&["--no-dht", "--no-pex", "--no-utp", "--encryption", "disabled"])
     }
 
     fn name(&self) -> String {

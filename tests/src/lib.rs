@@ -7,9 +7,11 @@
 //! - [`process`]: a child process and its events
 //! - [`convoy`]: the program under test
 //! - [`peers`]: libtorrent and aria2
+//! - [`mount`]: bad disks
 //! - [`raw`]: a peer that says what the test wants, to the byte
 
 pub mod convoy;
+pub mod mount;
 pub mod peers;
 pub mod process;
 pub mod raw;

@@ -216,6 +216,18 @@ impl Outcome {
         assert_eq!(self.code, Some(code), "{}: exit code\n{}", self.name, self.transcript());
     }
 
+    /// Asserts exit code 1, and an `error` line that names `file`.
+    ///
+    /// # Panics
+    /// If either is missing.
+    #[track_caller]
+    pub fn assert_fails_naming(&self, file: &str) {
+        self.assert_code(1);
+        let error = self.event("error");
+        let names = |field: &str| error[field].as_str().is_some_and(|text| text.contains(file));
+        assert!(names("message") || names("file"), "{}: no {file:?} in {error}", self.name);
+    }
+
     /// The first line that is an event of this name.
     ///
     /// # Panics

@@ -5,7 +5,7 @@ use nom::{
     IResult, Parser,
     character::complete::{char, digit1},
     combinator::opt,
-    error::{FromExternalError, ParseError},
+    error::ParseError,
 };
 
 /// What is left of the input, and the number in front of it.
@@ -26,12 +26,6 @@ impl<'a> ParseError<&'a [u8]> for Fault<'a> {
 
     fn append(_: &'a [u8], _: nom::error::ErrorKind, other: Self) -> Self {
         other
-    }
-}
-
-impl<'a> FromExternalError<&'a [u8], ErrorKind> for Fault<'a> {
-    fn from_external_error(at: &'a [u8], _: nom::error::ErrorKind, kind: ErrorKind) -> Self {
-        Self { at, kind }
     }
 }
 
@@ -56,7 +50,8 @@ pub(super) fn integer(input: &[u8]) -> Parsed<'_, i64> {
 pub(super) fn length(input: &[u8]) -> Parsed<'_, usize> {
     let (rest, value) = fold(input, |value, digit| value.checked_mul(10)?.checked_add(digit))?;
     let (rest, _) = char(':').parse(rest)?;
-    usize::try_from(value).map_or_else(|_| fail(input, ErrorKind::OutOfRange), |value| Ok((rest, value)))
+    // A length that the address space does not hold is longer than the input, like any other too long.
+    Ok((rest, usize::try_from(value).unwrap_or(usize::MAX)))
 }
 
 /// Canonical decimal digits, put together by `push`, which says `None` when the number grows too large.

@@ -106,7 +106,7 @@ impl ListWriter<'_> {
 }
 
 /// Adds entries to a dictionary. An entry goes where its key belongs; one whose key is there already takes
-/// the other's place. Adding entries in the order of their keys costs nothing extra.
+/// the other's place. In the order of keys each costs what it writes; out of order, what the dictionary holds.
 #[derive(Debug)]
 pub struct DictWriter<'b> {
     out: &'b mut Vec<u8>,

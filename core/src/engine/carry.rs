@@ -112,10 +112,8 @@ impl Engine {
         }
         let useful = peer.downloaded_bytes + peer.uploaded_bytes > 0;
         out.push(Action::Event(Event::PeerGone { info_hash, peer, why: why.clone() }));
-        let ending = match ending(&why) {
-            Ending::Useless if useful => Ending::Useful,
-            ending => ending,
-        };
+        let ending = ending(&why);
+        let ending = if useful && ending == Ending::Useless { Ending::Useful } else { ending };
         self.release(now, torrent, &stream, ending, out);
     }
 }

@@ -10,7 +10,9 @@ use crate::{
     Deadline, Instant, Machine, Outbox,
     id::{AcceptTicket, InfoHash, PeerId, StreamId, TorrentId},
     swarm::{self, Joined},
-    wire::{self, Handshake, HandshakeAction, HandshakeInput, Reserved},
+    wire::{
+        Handshake, HandshakeAction, HandshakeConfig, HandshakeError, HandshakeInput, HandshakeLocal, Reserved,
+    },
 };
 use alloc::boxed::Box;
 use bytes::BytesMut;
@@ -65,7 +67,7 @@ impl Engine {
         {
             return out.push(Action::Refuse { ticket });
         }
-        let handshake = Box::new(Handshake::responder(our_bits(), self.config.handshake_timeout, now));
+        let handshake = Box::new(Handshake::responder(our_bits(), self.handshake_config(), now));
         let deadline = handshake.poll_timeout();
         let stage = Stage::Handshaking { handshake, torrent: None };
         let stream = self.streams.insert(Stream { remote, outgoing: false, closed: false, stage });
@@ -81,10 +83,10 @@ impl Engine {
         let torrent_id = *torrent;
         let Some(torrent) = self.torrents.get(torrent_id) else { return };
         let (info_hash, peer_id) = (torrent.swarm.info().info_hash, torrent.peer_id);
-        let timeout = self.config.handshake_timeout;
-        let mut handshake = Box::new(Handshake::initiator(info_hash, peer_id, our_bits(), timeout, now));
+        let mut handshake =
+            Box::new(Handshake::initiator(info_hash, peer_id, our_bits(), self.handshake_config(), now));
         let mut shaken = mem::take(&mut self.shaken);
-        let result = handshake.handle_input(now, HandshakeInput::Start, &mut shaken);
+        let result = handshake.handle_timeout(now, &mut shaken);
         self.stream_deadlines.set(id.index(), handshake.poll_timeout());
         self.streams.advance(id, Stage::Handshaking { handshake, torrent: Some(torrent_id) });
         self.on_shaken(now, id, shaken, result, out);
@@ -115,13 +117,17 @@ impl Engine {
         }
     }
 
+    const fn handshake_config(&self) -> HandshakeConfig {
+        HandshakeConfig { timeout: self.config.handshake_timeout }
+    }
+
     /// Does what a handshake wants. It may want to know whether we share a torrent, and wants more then.
     fn on_shaken(
         &mut self,
         now: Instant,
         id: StreamId,
         mut shaken: Outbox<HandshakeAction>,
-        mut result: Result<(), wire::HandshakeError>,
+        mut result: Result<(), HandshakeError>,
         out: &mut Outbox<Action>,
     ) {
         let mut asked = None;
@@ -157,7 +163,7 @@ impl Engine {
         id: StreamId,
         info_hash: InfoHash,
         shaken: &mut Outbox<HandshakeAction>,
-    ) -> Option<Result<(), wire::HandshakeError>> {
+    ) -> Option<Result<(), HandshakeError>> {
         let found = *self.by_hash.get(&info_hash)?;
         let torrent = self.torrents.get(found)?;
         let full = torrent.swarm.peers() >= self.config.limits.connections_per_torrent;
@@ -187,7 +193,7 @@ impl Engine {
         let (remote, outgoing) = (stream.remote, stream.outgoing);
         self.stream_deadlines.set(id.index(), None);
         self.streams.advance(id, Stage::Joining { torrent });
-        let reserved = our_bits().common(theirs);
+        let reserved = our_bits().both(theirs);
         let joined = Joined { stream: id, remote, outgoing, peer_id, reserved, rest };
         self.tell_swarm(now, torrent, swarm::Input::Joined(joined), out);
     }
@@ -285,10 +291,13 @@ const fn our_bits() -> Reserved {
 
 /// What the end of a connection says about dialling the address again.
 pub(super) const fn ending(why: &PeerEnd) -> Ending {
-    match why {
-        PeerEnd::SelfConnection | PeerEnd::CorruptPiece | PeerEnd::BothSeeds | PeerEnd::Duplicate => {
-            Ending::Never
-        }
-        _ => Ending::Useless,
-    }
+    let never = matches!(
+        why,
+        PeerEnd::Handshake(HandshakeError::Local(HandshakeLocal::SelfConnection))
+            | PeerEnd::SelfConnection
+            | PeerEnd::CorruptPiece
+            | PeerEnd::BothSeeds
+            | PeerEnd::Duplicate
+    );
+    if never { Ending::Never } else { Ending::Useless }
 }

@@ -12,7 +12,7 @@ use crate::{
     id::{InfoHash, PeerId, TorrentId},
     random::Seed,
     slab::Slab,
-    storage::{Layout, Verdict},
+    storage::{Layout, Resume},
     swarm::{self, Memory, Setup, Swarm},
     time::Clock,
     wire,
@@ -24,6 +24,30 @@ use core::{convert::Infallible, mem, net::SocketAddr};
 ///
 /// One engine is single-threaded and owns what it has. Its memory is bounded by [`Config`]; ask
 /// [`memory`](Self::memory) what is held. At most a few actions leave it for each message that comes in.
+///
+/// ```
+/// use convoy_core::{
+///     Instant, Machine, Outbox,
+///     engine::{Action, AddTorrent, Command, Config, Engine, Event, Input},
+///     metainfo::Builder,
+/// };
+///
+/// let plan = Builder::single_file("hello", 5).plan()?;
+/// let mut hasher = plan.hasher();
+/// hasher.update(b"hello");
+/// let info = plan.finish(&hasher.finish()?)?.info;
+/// let peers = vec!["192.0.2.1:6881".parse()?];
+/// let add = AddTorrent { info, resume: None, on_disk: vec![None], paused: false, peers };
+///
+/// let mut engine = Engine::new(Config::default(), [7; 32]);
+/// let mut out = Outbox::new();
+/// engine.handle_input(Instant::ZERO, Input::Start, &mut out)?;
+/// engine.handle_input(Instant::ZERO, Input::Command(Command::Add(Box::new(add))), &mut out)?;
+/// let actions: Vec<Action> = out.drain().collect();
+/// assert!(actions.iter().any(|action| matches!(action, Action::Event(Event::Added { .. }))));
+/// assert!(actions.iter().any(|action| matches!(action, Action::Connect { .. })), "it dials the peer");
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Engine {
     pub(super) config: Config,
@@ -193,7 +217,10 @@ impl Engine {
         let info_hash = add.info.info_hash;
         let layout =
             Layout::new(add.info.files.iter().map(|file| (file.length, file.padding)), add.info.geometry);
-        let verdict = Verdict::new(&layout, add.resume.as_ref(), &add.on_disk);
+        let (pieces, files) = (layout.geometry().pieces(), layout.file_count());
+        let resume = add.resume.filter(|resume| resume.info_hash == info_hash && resume.have.len() == pieces);
+        let resume = resume.unwrap_or_else(|| Resume::unknown(info_hash, pieces, files));
+        let verdict = resume.trusted(&layout, &add.on_disk);
         if let Err(why) = self.may_add(info_hash, add.on_disk.len() == add.info.files.len()) {
             return out.push(Action::Event(Event::Refused { info_hash, why }));
         }

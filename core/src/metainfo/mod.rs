@@ -1,4 +1,51 @@
 //! What a torrent is: `.torrent` files and magnet links, read and made.
+//!
+//! [`Metainfo::parse`] reads a file, [`Info::parse`] the info dictionary that peers hand out (BEP 9), and
+//! [`Magnet::parse`] a link. What comes out can be relied on: lengths fit one another and the piece hashes,
+//! and paths are safe to write to (see [`sanitise_element`]). What cannot be is refused by a typed [`Error`]
+//! that says whose fault it is. The info-hash is that of the bytes as they stood in the file; [`Info::raw`]
+//! and [`Info::piece_hashes`] are slices of the file, not copies.
+//!
+//! Version 2 torrents (BEP 52) are read if they are hybrids: by their version 1 part, with both info-hashes.
+//!
+//! A [`Builder`] makes torrents: it says what to hash, takes the hashes, and gives a [`Metainfo`].
+//!
+//! ```
+//! use convoy_core::metainfo::Metainfo;
+//!
+//! let file = b"d8:announce18:udp://tracker:69694:infod6:lengthi5e4:name9:hello.txt\
+//!     12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee";
+//! let metainfo = Metainfo::parse(file.as_slice().into())?;
+//! assert_eq!(metainfo.info.name, "hello.txt");
+//! assert_eq!(metainfo.info.total_length(), 5);
+//! assert_eq!(
+//!     metainfo.magnet().to_string(),
+//!     "magnet:?xt=urn:btih:437508178ef8f5a1abf3d9a5f3fd797f28a4d86e&dn=hello.txt&tr=udp%3A%2F%2Ftracker%3A6969"
+//! );
+//! # Ok::<(), convoy_core::metainfo::Error>(())
+//! ```
+
+mod address;
+mod builder;
+mod error;
+mod hasher;
+mod info;
+mod magnet;
+mod path;
+#[cfg(test)]
+mod tests;
+mod torrent;
+
+pub use address::MAX_URL_BYTES;
+pub use builder::{
+    BuildError, Builder, CHOSEN_PIECES, MAX_CHOSEN_PIECE_LENGTH, MIN_CHOSEN_PIECE_LENGTH, Plan, SourceFile,
+};
+pub use error::{Error, Field, Incompatible, Limit, Malformed};
+pub use hasher::PieceHasher;
+pub use info::MAX_PIECE_LENGTH;
+pub use magnet::{BadInfoHash, MAX_MAGNET_BYTES, MAX_MAGNET_HINTS, Magnet, MagnetError};
+pub use path::{MAX_ELEMENT_BYTES, MAX_PATH_BYTES, MAX_PATH_ELEMENTS, sanitise_element};
+pub use torrent::{MAX_ADDRESSES, MAX_FILES, ParseOptions};
 
 use crate::id::InfoHash;
 use alloc::{string::String, vec::Vec};
@@ -62,13 +109,4 @@ pub struct File {
     pub padding: bool,
     /// Whether it is marked executable (BEP 47).
     pub executable: bool,
-}
-
-impl Info {
-    /// SHA-1 of `piece`; `None` if there is no such piece.
-    #[must_use]
-    pub fn piece_hash(&self, piece: crate::id::PieceIndex) -> Option<[u8; 20]> {
-        let start = (piece.0 as usize).checked_mul(20)?;
-        self.piece_hashes.get(start..start.checked_add(20)?)?.try_into().ok()
-    }
 }

@@ -1,182 +1,341 @@
-//! The picker's machine (stand-in).
-use super::{Action, Input, Waste};
+//! The picker's machine: its parts, its face, and the way of an input.
+
+use super::{
+    Action, Config, Counters, Input, PeerStats, PipelineLimits,
+    availability::Availability,
+    open::{MAX_ASKERS, OpenPieces},
+    padding::Padding,
+    peer::{Peer, Pieces},
+    pipeline::MAX_DEPTH,
+    waiting::Waiting,
+};
 use crate::{
-    Deadline, Instant, Machine, Outbox,
     bitfield::Bitfield,
-    id::{BLOCK_LENGTH, Block, PeerKey, PieceIndex},
-    random::Seed,
+    deadlines::Deadlines,
+    id::{PeerKey, PieceIndex},
+    machine::Machine,
+    outbox::Outbox,
+    random::{Random, Seed},
     storage::Geometry,
+    time::{Clock, Deadline, Instant},
 };
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
-use core::{convert::Infallible, ops::Range};
-/// Config.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Geometry.
-    pub geometry: Geometry,
-    /// Have.
-    pub have: Bitfield,
-    /// Padding.
-    pub padding: Vec<Range<u64>>,
-}
-impl Config {
-    /// New.
-    #[must_use]
-    pub fn new(geometry: Geometry) -> Self {
-        Self { geometry, have: Bitfield::new(geometry.pieces()), padding: Vec::new() }
-    }
-}
-#[derive(Clone, Debug)]
-struct Peer {
-    has: Bitfield,
-    choked: bool,
-    out: Vec<Block>,
-    interested: bool,
-}
-/// The picker.
+use alloc::vec::Vec;
+use core::{convert::Infallible, ops::Range, time::Duration};
+
+/// The most peers: their slots are kept in 16 bits for each request.
+pub(super) const MAX_PEERS: usize = 1 << 16;
+
+/// How many blocks the open pieces may have (1 GiB of data, some 6 MiB of bookkeeping) before one that
+/// nobody is asked for must be given up for a new one: a peer that sends one block of every piece and
+/// rejects the rest would open them all.
+const MAX_OPEN_BLOCKS: u32 = 1 << 16;
+/// That bound never means fewer pieces than this.
+const MIN_OPEN_PIECES: u32 = 256;
+
+/// The shortest `request_timeout`: less would be a busy loop.
+const MIN_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Decides which block is asked for next, and of whom. See the [module](super) for how.
+///
+/// ```
+/// use convoy_core::{
+///     Instant, Machine, Outbox,
+///     id::PeerKey,
+///     picker::{Action, Config, Input, Picker},
+///     slab::Slab,
+///     storage::Geometry,
+/// };
+///
+/// // One piece of two blocks, and a peer that has it.
+/// let geometry = Geometry::new(32 * 1024, 32 * 1024).ok_or("bad lengths")?;
+/// let mut picker = Picker::new(Config::new(geometry), [7; 32]);
+/// let peer = Slab::<PeerKey, ()>::new().insert(());
+///
+/// let mut out = Outbox::new();
+/// for input in [Input::PeerJoined { peer, fast: true }, Input::HaveAll { peer }, Input::Unchoked { peer }] {
+///     picker.handle_input(Instant::ZERO, input, &mut out)?;
+/// }
+/// let asked: Vec<_> = out
+///     .drain()
+///     .filter_map(|action| if let Action::Request { block, .. } = action { Some(block) } else { None })
+///     .collect();
+/// assert_eq!(asked.len(), 2);
+///
+/// for block in asked {
+///     picker.handle_input(Instant::from_micros(100), Input::Block { peer, block }, &mut out)?;
+/// }
+/// assert!(matches!(out.as_slice(), [Action::Store { .. }, Action::Store { .. }, Action::Complete { .. }]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Picker {
-    config: Config,
-    peers: BTreeMap<PeerKey, Peer>,
-    got: BTreeSet<Block>,
-    budget: u64,
+    pub(super) geometry: Geometry,
+    pub(super) limits: PipelineLimits,
+    pub(super) request_timeout: Duration,
+    pub(super) endgame_threshold: u64,
+    pub(super) endgame_peers: usize,
+    pub(super) padding: Padding,
+    pub(super) random: Random,
+    pub(super) clock: Clock,
+    pub(super) have: Bitfield,
+    pub(super) order: Availability,
+    pub(super) open: OpenPieces,
+    pub(super) open_limit: usize,
+    /// Pieces of nothing but padding that were not opened yet, the first run last.
+    pub(super) zeros: Vec<Range<u32>>,
+    /// How many of them are open.
+    pub(super) zeros_open: u32,
+    /// By slot.
+    pub(super) peers: Vec<Option<Peer>>,
+    pub(super) deadlines: Deadlines,
+    pub(super) waiting: Waiting,
+    /// At which slot the next round of the budget starts.
+    pub(super) turn: usize,
+    /// Whether it was endgame when the last call ended.
+    pub(super) endgame: bool,
+    pub(super) budget: u64,
+    pub(super) requested_bytes: u64,
+    pub(super) counters: Counters,
 }
+
 impl Picker {
-    /// New.
+    /// A picker without peers and with an unlimited budget.
     #[must_use]
-    pub fn new(config: Config, _: Seed) -> Self {
-        Self { config, peers: BTreeMap::new(), got: BTreeSet::new(), budget: u64::MAX }
+    pub fn new(config: Config, seed: Seed) -> Self {
+        let Config { geometry, have, padding, pipeline, request_timeout, .. } = config;
+        let mut random = Random::new(seed);
+        let pieces = geometry.pieces();
+        let have = if have.len() == pieces { have } else { Bitfield::new(pieces) };
+        let padding = Padding::new(padding, geometry);
+        let mut zeros: Vec<_> = padding.pieces(geometry).collect();
+        zeros.reverse();
+        let mut order = Availability::new(pieces, &mut random);
+        for piece in have.iter().chain(zeros.iter().flat_map(Clone::clone).map(PieceIndex)) {
+            order.set_wanted(piece, false, &mut random);
+        }
+        let blocks = geometry.blocks(PieceIndex(0)).max(1);
+        let max = pipeline.max.clamp(1, MAX_DEPTH);
+        Self {
+            geometry,
+            limits: PipelineLimits { min: pipeline.min.clamp(1, max), max, ..pipeline },
+            request_timeout: request_timeout.max(MIN_REQUEST_TIMEOUT),
+            endgame_threshold: u64::from(config.endgame_threshold),
+            endgame_peers: (config.endgame_peers as usize).clamp(1, MAX_ASKERS),
+            padding,
+            random,
+            clock: Clock::default(),
+            have,
+            order,
+            open: OpenPieces::new(pieces),
+            open_limit: (MAX_OPEN_BLOCKS / blocks).max(MIN_OPEN_PIECES) as usize,
+            zeros,
+            zeros_open: 0,
+            peers: Vec::new(),
+            deadlines: Deadlines::default(),
+            waiting: Waiting::default(),
+            turn: 0,
+            endgame: false,
+            budget: u64::MAX,
+            requested_bytes: 0,
+            counters: Counters::default(),
+        }
     }
-    /// Seed?
+
+    /// The pieces that are held.
+    #[must_use]
+    pub const fn have(&self) -> &Bitfield {
+        &self.have
+    }
+
+    /// Whether every piece is held.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.have.is_full()
+    }
+
+    /// How many peers have `piece`.
+    #[must_use]
+    pub fn availability(&self, piece: PieceIndex) -> u32 {
+        self.order.of(piece)
+    }
+
+    /// How many pieces a peer has that are not held.
+    #[must_use]
+    pub fn wanted_from(&self, peer: PeerKey) -> u32 {
+        self.peer_of(peer).map_or(0, |peer| match &peer.pieces {
+            Pieces::None => 0,
+            Pieces::Some(_) => peer.wanted,
+            Pieces::All => self.have.len() - self.have.count(),
+        })
+    }
+
+    /// Whether a peer has every piece.
     #[must_use]
     pub fn is_seed(&self, peer: PeerKey) -> bool {
-        self.peers.get(&peer).is_some_and(|peer| peer.has.is_full())
+        self.peer_of(peer).is_some_and(|peer| match &peer.pieces {
+            Pieces::None => false,
+            Pieces::Some(pieces) => pieces.is_full(),
+            Pieces::All => true,
+        })
     }
-    /// Requested.
+
+    /// How many pieces are open: begun, and not yet verified.
     #[must_use]
-    pub fn requested_bytes(&self) -> u64 {
-        self.peers.values().map(|peer| peer.out.iter().map(|b| u64::from(b.length)).sum::<u64>()).sum()
+    pub const fn open_pieces(&self) -> usize {
+        self.open.len()
     }
-    /// Memory.
+
+    /// Bytes that were asked for and are not here yet. A block asked for twice counts twice.
+    #[must_use]
+    pub const fn requested_bytes(&self) -> u64 {
+        self.requested_bytes
+    }
+
+    /// What is known of a peer; `None` if it is not there.
+    #[must_use]
+    pub fn peer_stats(&self, peer: PeerKey) -> Option<PeerStats> {
+        let peer = self.peer_of(peer)?;
+        Some(PeerStats {
+            rate_bytes_per_s: peer.pipeline.rate_bytes_per_s(&self.clock, !peer.queue.is_empty()),
+            queue: peer.queue.len() as u32,
+            depth: peer.pipeline.depth(&self.limits),
+            snubbed: peer.pipeline.is_snubbed(),
+        })
+    }
+
+    /// Inputs that had no effect, by reason.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Bytes of memory held: 14 and a few bits for each piece, 8 for each block of an open piece, some
+    /// 250 for each peer, 16 for each request, 1 bit a piece for a peer that has some but not all.
     #[must_use]
     pub fn memory(&self) -> usize {
-        0
+        let peers: usize = self.peers.iter().flatten().map(Peer::heap_bytes).sum();
+        size_of::<Self>()
+            + peers
+            + self.peers.capacity() * size_of::<Option<Peer>>()
+            // The deadlines: an entry and a place for each slot.
+            + self.peers.len() * (size_of::<(Deadline, u32)>() + size_of::<Option<u32>>())
+            + self.have.heap_bytes()
+            + self.padding.heap_bytes()
+            + self.zeros.capacity() * size_of::<Range<u32>>()
+            + self.order.heap_bytes()
+            + self.open.heap_bytes()
+            + self.waiting.heap_bytes()
     }
-    fn fill(&mut self, out: &mut Outbox<Action>) {
-        let g = self.config.geometry;
-        let mut asked: BTreeSet<Block> = self.peers.values().flat_map(|p| p.out.iter().copied()).collect();
-        for (key, peer) in &mut self.peers {
-            let wanted = peer.has.iter().any(|piece| !self.config.have.get(piece));
-            if wanted != peer.interested {
-                peer.interested = wanted;
-                out.push(if wanted {
-                    Action::Interested { peer: *key }
-                } else {
-                    Action::NotInterested { peer: *key }
-                });
+
+    fn peer_of(&self, key: PeerKey) -> Option<&Peer> {
+        self.peers.get(key.index())?.as_ref().filter(|peer| peer.key == key)
+    }
+
+    pub(super) fn peer(&self, slot: usize) -> Option<&Peer> {
+        self.peers.get(slot)?.as_ref()
+    }
+
+    pub(super) fn peer_mut(&mut self, slot: usize) -> Option<&mut Peer> {
+        self.peers.get_mut(slot)?.as_mut()
+    }
+
+    /// The slot of a peer that is there.
+    pub(super) fn slot_of(&mut self, key: PeerKey) -> Option<usize> {
+        let slot = self.peer_of(key).map(|peer| peer.key.index());
+        self.counters.strays += u64::from(slot.is_none());
+        slot
+    }
+
+    /// Serves those who waited for what this call has freed, and those who may help with the last blocks
+    /// now that endgame begins.
+    fn settle(&mut self, out: &mut Outbox<Action>) {
+        for _ in 0..2 {
+            let endgame = self.is_endgame();
+            if endgame && !self.endgame {
+                self.waiting.supply_anything();
             }
-            if peer.choked {
-                continue;
+            self.endgame = endgame;
+            if !self.waiting.is_supplied() {
+                return;
             }
-            'all: for piece in (0..g.pieces()).map(PieceIndex) {
-                if self.config.have.get(piece) || !peer.has.get(piece) {
-                    continue;
-                }
-                for number in 0..g.blocks(piece) {
-                    let Some(block) = g.block(piece, number) else { continue };
-                    if self.budget < u64::from(block.length) || peer.out.len() >= 32 {
-                        break 'all;
-                    }
-                    if self.got.contains(&block) || asked.contains(&block) {
-                        continue;
-                    }
-                    asked.insert(block);
-                    self.budget -= u64::from(block.length);
-                    peer.out.push(block);
-                    out.push(Action::Request { peer: *key, block });
-                }
-            }
+            self.serve(out);
+        }
+    }
+
+    /// What a peer that is there told us.
+    fn heard(&mut self, slot: usize, input: Input, out: &mut Outbox<Action>) {
+        match input {
+            Input::PeerLeft { .. } => self.left(slot),
+            Input::Bitfield { pieces, .. } => self.bitfield(slot, pieces, out),
+            Input::HaveAll { .. } => self.has_all(slot, out),
+            Input::Have { piece, .. } => self.has(slot, piece, out),
+            Input::DontHave { piece, .. } => self.has_not(slot, piece, out),
+            Input::Choked { .. } => self.choked(slot, out),
+            Input::Unchoked { .. } => self.unchoked(slot, out),
+            Input::RequestLimit { requests, .. } => self.request_limit(slot, requests, out),
+            Input::Rejected { block, .. } => self.rejected(slot, block),
+            Input::PeerJoined { .. }
+            | Input::Block { .. }
+            | Input::Verified { .. }
+            | Input::Failed { .. }
+            | Input::Budget { .. } => {}
         }
     }
 }
+
 impl Machine for Picker {
     type Input = Input;
     type Action = Action;
     type Error = Infallible;
-    fn handle_input(&mut self, _: Instant, input: Input, out: &mut Outbox<Action>) -> Result<(), Infallible> {
-        let pieces = self.config.geometry.pieces();
+
+    fn handle_input(
+        &mut self,
+        now: Instant,
+        input: Input,
+        out: &mut Outbox<Action>,
+    ) -> Result<(), Infallible> {
+        self.clock.advance(now);
         match input {
-            Input::PeerJoined { peer, .. } => {
-                let new =
-                    Peer { has: Bitfield::new(pieces), choked: true, out: Vec::new(), interested: false };
-                self.peers.insert(peer, new);
-            }
-            Input::PeerLeft { peer } => {
-                self.peers.remove(&peer);
-            }
-            Input::Bitfield { peer, pieces } => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.has = pieces;
+            Input::PeerJoined { peer, fast } => self.joined(peer, fast),
+            Input::Block { peer, block } => self.block(peer, block, out),
+            Input::Verified { piece } => self.verified(piece, out),
+            Input::Failed { piece } => self.failed(piece, out),
+            Input::Budget { bytes } => self.fund(bytes, out),
+            Input::PeerLeft { peer }
+            | Input::Bitfield { peer, .. }
+            | Input::HaveAll { peer }
+            | Input::Have { peer, .. }
+            | Input::DontHave { peer, .. }
+            | Input::Choked { peer }
+            | Input::Unchoked { peer }
+            | Input::RequestLimit { peer, .. }
+            | Input::Rejected { peer, .. } => {
+                if let Some(slot) = self.slot_of(peer) {
+                    self.heard(slot, input, out);
                 }
             }
-            Input::HaveAll { peer } => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.has = Bitfield::full(pieces);
-                }
-            }
-            Input::Have { peer, piece } => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.has.set(piece);
-                }
-            }
-            Input::Choked { peer } => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.choked = true;
-                    peer.out.clear();
-                }
-            }
-            Input::Unchoked { peer } => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.choked = false;
-                }
-            }
-            Input::Block { peer, block } => {
-                let Some(state) = self.peers.get_mut(&peer) else { return Ok(()) };
-                let Some(place) = state.out.iter().position(|other| *other == block) else {
-                    out.push(Action::Discard { peer, block, waste: Waste::Unsolicited });
-                    return Ok(());
-                };
-                state.out.remove(place);
-                self.got.insert(block);
-                out.push(Action::Store { peer, block });
-                let g = self.config.geometry;
-                let count = self.got.iter().filter(|b| b.piece == block.piece).count();
-                if count as u32 == g.piece_size(block.piece).div_ceil(BLOCK_LENGTH) {
-                    out.push(Action::Complete { piece: block.piece });
-                }
-            }
-            Input::Verified { piece } => {
-                self.config.have.set(piece);
-            }
-            Input::Failed { piece } => self.got.retain(|block| block.piece != piece),
-            Input::Budget { bytes } => self.budget = bytes,
-            Input::Rejected { peer, block } => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.out.retain(|other| *other != block);
-                }
-            }
-            Input::DontHave { .. } | Input::RequestLimit { .. } => {}
         }
-        self.fill(out);
+        self.open_zeros(out);
+        self.settle(out);
         Ok(())
     }
-    fn handle_timeout(&mut self, _: Instant, _: &mut Outbox<Action>) -> Result<(), Infallible> {
+
+    fn handle_timeout(&mut self, now: Instant, out: &mut Outbox<Action>) -> Result<(), Infallible> {
+        let now = self.clock.advance(now);
+        if self.deadlines.due(now).is_none() {
+            return Ok(());
+        }
+        while let Some(slot) = self.deadlines.due(now) {
+            // Frees only: who is asked instead is decided when everybody who is late is known.
+            self.deadlines.set(slot, None);
+            self.expire(slot, out);
+            self.arm(slot);
+        }
+        self.settle(out);
         Ok(())
     }
+
     fn poll_timeout(&self) -> Option<Deadline> {
-        None
+        self.deadlines.earliest()
     }
 }

@@ -1,14 +1,61 @@
-//! Which block next, and from whom.
+//! Which block next, and from whom (BEP 3, BEP 6).
+//!
+//! The picker knows what every peer has, keeps count of every block, and holds a few requests standing at
+//! every peer that serves us. It sees no bytes: the swarm tells it what happened, and carries out what it
+//! wants.
+//!
+//! ```text
+//! PeerJoined, Bitfield, Have   -> Interested, NotInterested
+//! Unchoked                     -> Request, Request, ...        as many as the pipeline holds
+//! Block                        -> Store, Request               or Discard
+//! Block, the last of a piece   -> Store, Complete, Request     then the swarm checks the hash:
+//! Verified                     -> NotInterested                to those who have nothing else
+//! Failed                       -> Request, ...                 every block of it is wanted again
+//! ```
+//!
+//! **Which piece.** What is begun is finished first; then the rarest piece that the peer has, by lot among
+//! equals, so that a swarm spreads. `availability` keeps the order up to date in O(1) a change. A search
+//! looks at a bounded number of pieces one by one, then at 64 a step by bitfield.
+//!
+//! **How many.** As many requests stand at a peer as it answers in three seconds (`pipeline`), and never
+//! more bytes than the [`Budget`](Input::Budget) allows.
+//!
+//! **When it fails.** A choke without BEP 6, a departure, a silence that is long for that peer's pace: the
+//! blocks are free for others, and for a minute are still taken if they come late. A peer that was silent
+//! is *snubbed*, and asked for one block at a time until it sends again. A peer that rejects, or that
+//! unchokes and chokes without sending, is left alone for a second, so that no loop spins.
+//!
+//! **At the end.** When every missing block is asked for, idle peers are asked for them too, three at most
+//! for each; the first that comes cancels the others.
+//!
+//! Nobody searches in vain twice: a peer for which nothing was free waits (`waiting`) until a piece that
+//! it has is free again. So the work of a call does not grow with the number of peers, except where a
+//! piece is verified or failed (a bit test for each peer) or a block comes free while peers wait for one.
+//!
+//! Not here, with reason: priorities, deadlines and sequential order (they come with the swarm's commands);
+//! attribution of poisoned blocks (needs the hash of each block, which the picker does not see).
 
+mod availability;
+mod blocks;
+mod config;
 mod machine;
+mod open;
+mod padding;
+mod peer;
+mod peers;
+mod pick;
+mod pipeline;
+mod slots;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use crate::{
     bitfield::Bitfield,
     id::{Block, PeerKey, PieceIndex},
 };
-pub use machine::{Config, Picker};
+pub use config::{Config, Counters, PeerStats, PipelineLimits};
+pub use machine::Picker;
 
 /// What can happen to the picker.
 #[derive(Clone, Debug, PartialEq)]

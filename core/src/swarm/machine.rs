@@ -6,6 +6,7 @@ use super::{
     fill::Fill,
     gather::{Gather, GatherKey, OperationKey, Pending},
     peer::Peer,
+    save::Saves,
     stats::{Allowance, Meter},
 };
 use crate::{
@@ -13,12 +14,12 @@ use crate::{
     bitfield::Bitfield,
     choker::{self, Choker},
     deadlines::Deadlines,
-    id::{BLOCK_LENGTH, FileIndex, PeerId, PeerKey, PieceIndex, StorageToken},
+    id::{BLOCK_LENGTH, FileIndex, PeerId, PeerKey, PieceIndex},
     metainfo::Info,
     picker::{self, Picker},
     random::Seed,
     slab::Slab,
-    storage::{Geometry, Layout, Operation, StorageError},
+    storage::{Geometry, Layout, StorageError},
     time::Clock,
     wire,
 };
@@ -28,9 +29,41 @@ use alloc::{
     vec::Vec,
 };
 use bytes::Bytes;
-use core::{convert::Infallible, mem};
+use core::convert::Infallible;
 
 /// One torrent.
+///
+/// ```
+/// use convoy_core::{
+///     Instant, Machine, Outbox,
+///     id::PeerId,
+///     metainfo::Builder,
+///     storage::{Layout, Resume},
+///     swarm::{Action, Config, Input, Setup, Swarm},
+/// };
+///
+/// let plan = Builder::single_file("hello", 5).plan()?;
+/// let mut hasher = plan.hasher();
+/// hasher.update(b"hello");
+/// let info = plan.finish(&hasher.finish()?)?.info;
+/// let layout = Layout::new([(5, false)], info.geometry);
+/// let setup = Setup {
+///     verdict: Resume::unknown(info.info_hash, 1, 1).trusted(&layout, &[None]),
+///     info,
+///     peer_id: PeerId(*b"-IC0100-000000000000"),
+///     paused: false,
+///     client: "Convoy 0.1.0".into(),
+///     listen_port: None,
+///     config: Config::default(),
+/// };
+///
+/// let mut swarm = Swarm::new(setup, [7; 32]);
+/// let mut out = Outbox::new();
+/// swarm.handle_input(Instant::ZERO, Input::Start, &mut out)?;
+/// assert!(matches!(out.as_slice(), [Action::Checked { have }] if have.count() == 0));
+/// assert!(swarm.is_open());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Swarm {
     pub(super) config: Config,
@@ -41,7 +74,7 @@ pub struct Swarm {
     pub(super) client: String,
     pub(super) listen_port: Option<u16>,
     clock: Clock,
-    phase: Phase,
+    pub(super) phase: Phase,
     paused: bool,
 
     pub(super) peers: Slab<PeerKey, Peer>,
@@ -50,7 +83,7 @@ pub struct Swarm {
     /// Who is to leave before the call ends.
     pub(super) leaving: Vec<(PeerKey, PeerEnd)>,
     pub(super) picker: Picker,
-    choker: Choker,
+    pub(super) choker: Choker,
 
     pub(super) have: Bitfield,
     pub(super) fills: BTreeMap<PieceIndex, Fill>,
@@ -66,14 +99,12 @@ pub struct Swarm {
     /// Makes the peers' upload queues unpredictable to them.
     pub(super) queue_key: u64,
 
-    save: Save,
-    /// Whether a piece was verified since the last save.
-    unsaved: bool,
+    pub(super) saves: Saves,
 
-    download_allowance: Allowance,
+    pub(super) download_allowance: Allowance,
     pub(super) upload_allowance: Allowance,
     /// What the picker may still ask for, as far as it knows.
-    budget: u64,
+    pub(super) budget: u64,
 
     pub(super) unwritten: usize,
     pub(super) held: usize,
@@ -86,8 +117,8 @@ pub struct Swarm {
 
     pub(super) heard: Outbox<wire::Action>,
     pub(super) told: Outbox<wire::Action>,
-    picked: Outbox<picker::Action>,
-    chosen: Outbox<choker::Action>,
+    pub(super) picked: Outbox<picker::Action>,
+    pub(super) chosen: Outbox<choker::Action>,
 }
 
 /// Noise that does no harm.
@@ -100,23 +131,13 @@ pub(super) struct Counters {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     New,
     Checking,
     Running,
     Failed,
     Stopping,
     Stopped,
-}
-
-/// Saving what is known: flush first, so that only what is durable is written down.
-#[derive(Clone, Debug)]
-struct Save {
-    /// What the flush under way will make durable, and whether it is for good.
-    flushing: Option<(Bitfield, bool)>,
-    /// Whether to save again, and how, as soon as that is done.
-    again: Option<bool>,
-    next: Instant,
 }
 
 impl Swarm {
@@ -130,7 +151,7 @@ impl Swarm {
         let have = verdict.trusted;
         let picker = picker::Config {
             have: have.clone(),
-            padding: layout.padding_ranges(),
+            padding: layout.padding_ranges().collect(),
             ..picker::Config::new(geometry)
         };
         let mut queue_key = [0; 8];
@@ -162,8 +183,7 @@ impl Swarm {
             gathers: Slab::new(),
             computes: Slab::new(),
             line: VecDeque::new(),
-            save: Save { flushing: None, again: None, next: Instant::ZERO },
-            unsaved: false,
+            saves: Saves::default(),
             download_allowance: Allowance::default(),
             upload_allowance: Allowance::default(),
             budget: u64::MAX,
@@ -281,7 +301,7 @@ impl Swarm {
         out.push(Action::Checked { have: self.have.clone() });
         if self.have.is_full() {
             self.become_seed(now, out);
-            if self.unsaved {
+            if self.saves.unsaved {
                 self.save(true, out);
             }
         }
@@ -300,7 +320,7 @@ impl Swarm {
     fn pause(&mut self, out: &mut Outbox<Action>) {
         self.paused = true;
         self.leave_all(&PeerEnd::Stopped);
-        if self.phase == Phase::Running && self.unsaved {
+        if self.phase == Phase::Running && self.saves.unsaved {
             self.save(true, out);
         }
     }
@@ -308,12 +328,12 @@ impl Swarm {
     fn stop(&mut self, out: &mut Outbox<Action>) {
         self.leave_all(&PeerEnd::Stopped);
         let running = self.phase == Phase::Running;
-        match self.phase {
-            Phase::Stopping | Phase::Stopped => return,
-            _ => self.phase = Phase::Stopping,
+        if matches!(self.phase, Phase::Stopping | Phase::Stopped) {
+            return;
         }
+        self.phase = Phase::Stopping;
         // A check that was broken off says nothing about what was not looked at yet.
-        if running && (self.unsaved || self.save.flushing.is_some()) {
+        if running && (self.saves.is_pending()) {
             self.save(true, out);
         } else {
             self.phase = Phase::Stopped;
@@ -338,96 +358,6 @@ impl Swarm {
         }
     }
 
-    /// Something is known that the saved state does not say.
-    pub(super) fn note_unsaved(&mut self, now: Instant) {
-        if !self.unsaved {
-            self.unsaved = true;
-            self.save.next = now + self.config.save_interval;
-        }
-    }
-
-    /// Makes everything durable, then saves what is known; `clean` if nothing more will be written.
-    pub(super) fn save(&mut self, clean: bool, out: &mut Outbox<Action>) {
-        self.unsaved = false;
-        if self.save.flushing.is_some() {
-            self.save.again = Some(clean);
-            return;
-        }
-        self.save.flushing = Some((self.have.clone(), clean));
-        let token = StorageToken::of(self.operations.insert(Pending::Flush));
-        out.push(Action::Storage(Operation::Flush { token }));
-    }
-
-    pub(super) fn on_flushed(&mut self, result: Result<(), StorageError>, out: &mut Outbox<Action>) {
-        let Some((have, clean)) = self.save.flushing.take() else { return };
-        if self.phase == Phase::Failed {
-            return;
-        }
-        match result {
-            Ok(()) => out.push(Action::SaveResume { have, clean }),
-            Err(error) => self.fail(None, error, out),
-        }
-        if let Some(clean) = self.save.again.take() {
-            self.save(clean, out);
-        } else if self.phase == Phase::Stopping {
-            self.phase = Phase::Stopped;
-            out.push(Action::Stopped);
-        }
-    }
-
-    /// Tells the picker something, and does what it wants.
-    pub(super) fn pick(&mut self, now: Instant, input: picker::Input, out: &mut Outbox<Action>) {
-        let Ok(()) = self.picker.handle_input(now, input, &mut self.picked);
-        self.do_picked(now, out);
-    }
-
-    fn do_picked(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        let mut picked = mem::take(&mut self.picked);
-        for action in picked.drain() {
-            match action {
-                picker::Action::Request { peer, block } => {
-                    self.download_allowance.spend(block.length);
-                    self.budget = self.budget.saturating_sub(u64::from(block.length));
-                    self.tell(now, peer, wire::Message::Request(block), out);
-                }
-                picker::Action::Cancel { peer, block } => {
-                    self.tell(now, peer, wire::Message::Cancel(block), out);
-                }
-                picker::Action::Interested { peer } => self.tell(now, peer, wire::Message::Interested, out),
-                picker::Action::NotInterested { peer } => {
-                    self.tell(now, peer, wire::Message::NotInterested, out);
-                }
-                picker::Action::Store { peer, block } => {
-                    if let Some(data) = self.arriving.take() {
-                        self.store(peer, block, data, out);
-                    }
-                }
-                picker::Action::Discard { peer, block, waste } => self.discard(peer, block, waste),
-                picker::Action::Pad { block } => self.pad(block),
-                picker::Action::Complete { piece } => self.hash(now, piece, out),
-                picker::Action::Snubbed { .. } => {}
-            }
-        }
-        self.picked = picked;
-    }
-
-    /// Tells the choker something, and does what it wants.
-    pub(super) fn choose(&mut self, now: Instant, input: choker::Input, out: &mut Outbox<Action>) {
-        let Ok(()) = self.choker.handle_input(now, input, &mut self.chosen);
-        self.do_chosen(now, out);
-    }
-
-    fn do_chosen(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        let mut chosen = mem::take(&mut self.chosen);
-        for action in chosen.drain() {
-            match action {
-                choker::Action::Choke { peer } => self.set_choked(now, peer, true, out),
-                choker::Action::Unchoke { peer } => self.set_choked(now, peer, false, out),
-            }
-        }
-        self.chosen = chosen;
-    }
-
     /// Ends a call: takes out those who leave, and tells the picker how much it may ask for.
     fn settle_call(&mut self, now: Instant, out: &mut Outbox<Action>) {
         self.dismiss(now, out);
@@ -450,19 +380,6 @@ impl Swarm {
             0 => 0,
             // The last block of an allowance may overdraw it; the debt is paid by the next share.
             left => room.min(left.max(u64::from(BLOCK_LENGTH))),
-        }
-    }
-}
-
-/// Why the swarm wants to be called.
-enum Timer {
-    Save,
-}
-
-impl Timer {
-    const fn why(&self) -> &'static str {
-        match self {
-            Self::Save => "save resume state",
         }
     }
 }
@@ -514,7 +431,7 @@ impl Machine for Swarm {
         while let Some(slot) = self.deadlines.due(now) {
             self.on_peer_timeout(now, slot, out);
         }
-        if self.unsaved && self.phase == Phase::Running && self.save.next <= now {
+        if self.save_deadline().is_some_and(|deadline| deadline.at <= now) {
             self.save(false, out);
         }
         self.settle_call(now, out);
@@ -522,10 +439,8 @@ impl Machine for Swarm {
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
-        let due = self.unsaved && self.phase == Phase::Running;
-        let save = due.then(|| Deadline { at: self.save.next, why: Timer::Save.why() });
         [self.picker.poll_timeout(), self.choker.poll_timeout(), self.deadlines.earliest()]
             .into_iter()
-            .fold(save, Deadline::earlier)
+            .fold(self.save_deadline(), Deadline::earlier)
     }
 }

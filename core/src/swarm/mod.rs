@@ -12,10 +12,12 @@
 //! A block is never copied on this way, except one that is served and spans two files.
 
 mod check;
+mod children;
 mod fill;
 mod gather;
 mod machine;
 mod peer;
+mod save;
 mod serve;
 mod stats;
 mod talk;
@@ -231,7 +233,7 @@ impl Default for Config {
             hash_memory: 8 << 20,
             upload_memory: 16 << 20,
             send_window: 1 << 20,
-            send_queue: 256 << 10,
+            send_queue: 2 << 20,
             request_queue: 512,
             check_memory: 8 << 20,
             save_interval: Duration::from_secs(60),

@@ -5,7 +5,7 @@ use crate::{id::StreamId, wire::Connection};
 use alloc::boxed::Box;
 
 /// A connected peer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Peer {
     pub(super) stream: StreamId,
     pub(super) info: PeerInfo,

@@ -37,6 +37,7 @@ impl Swarm {
             extended,
             send_window: self.config.send_window,
             send_queue: self.config.send_queue,
+            ..wire::Config::default()
         };
         let connection = Connection::new(config, now);
         let peer = Peer::new(joined.stream, info.clone(), connection, fast);
@@ -160,6 +161,10 @@ impl Swarm {
                     self.leave_if_both_seeds(key);
                 }
             }
+            Message::HaveNone => {
+                let pieces = Bitfield::new(self.geometry.pieces());
+                self.pick(now, picker::Input::Bitfield { peer, pieces }, out);
+            }
             Message::HaveAll => {
                 self.pick(now, picker::Input::HaveAll { peer }, out);
                 self.leave_if_both_seeds(key);
@@ -168,8 +173,16 @@ impl Swarm {
             Message::Cancel(block) => self.on_cancel(now, key, block, out),
             Message::Piece { piece, begin, data } => self.on_piece(now, key, (piece, begin), data, out),
             Message::Reject(block) => self.pick(now, picker::Input::Rejected { peer, block }, out),
-            // Hints, other extensions and version 2 are not used.
-            _ => {}
+            // Hints, other extensions and version 2 are not used. The rest does not get this far.
+            Message::Suggest(_)
+            | Message::AllowedFast(_)
+            | Message::Port(_)
+            | Message::Extended { .. }
+            | Message::HashRequest(_)
+            | Message::Hashes(_)
+            | Message::HashReject(_)
+            | Message::KeepAlive
+            | Message::Unknown { .. } => {}
         }
     }
 

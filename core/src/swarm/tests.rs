@@ -1,4 +1,5 @@
 //! A swarm and peers that speak raw bytes.
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the few actions that it is about")]
 
 use super::{Action, Config, Input, Joined, PeerEnd, Setup, Swarm};
 use crate::{
@@ -276,7 +277,7 @@ impl Table {
 fn setup(complete: bool) -> (Setup, Vec<u8>) {
     let content: Vec<u8> =
         (0..PIECES * PIECE).map(|at| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
-    let hashes: Vec<u8> = content.chunks(PIECE as usize).flat_map(|piece| Sha1::digest(piece)).collect();
+    let hashes: Vec<u8> = content.chunks(PIECE as usize).flat_map(Sha1::digest).collect();
     let file = File {
         path: vec!["content".into()],
         length: content.len() as u64,

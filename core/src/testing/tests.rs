@@ -329,7 +329,7 @@ fn law_11_catches_who_reads_by_chunk() {
     let breach =
         (0..60).find_map(|seed| find_chunking_breach(Boss::of(Fault::ReadsByChunk), Dice::seeded(seed), 100));
     assert_eq!(breach.map(|breach| breach.law), Some(11));
-    assert_eq!(broken(Fault::ReadsByChunk), []);
+    assert_eq!(broken(Fault::ReadsByChunk), [0_u8; 0]);
 }
 
 #[test]

@@ -1,20 +1,21 @@
 //! An established connection: frames messages, keeps order, keeps the connection alive.
 
-use super::{Error, ExtendedHandshake, Message, PeerFault};
-use crate::{
-    Deadline, Instant, Machine, Outbox,
-    bitfield::Bitfield,
-    id::{BLOCK_LENGTH, Block, PieceIndex},
-    storage::Geometry,
-    time::Clock,
+use super::{
+    Error, ExtendedHandshake, IDLE, KEEP_ALIVE, KEEP_ALIVES_PER_MINUTE, LATE_BITFIELDS_PER_MINUTE, Message,
+    PeerMisbehaved, REQUEST_MAX, SETTLE,
+    early::{Early, Kept},
+    frames::{Frame, Frames, Rules, Skipped},
+    outgoing::Outgoing,
 };
-use alloc::collections::VecDeque;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use crate::{
+    id::{Block, PieceIndex},
+    machine::Machine,
+    outbox::Outbox,
+    storage::Geometry,
+    time::{Clock, Deadline, Instant},
+};
+use bytes::{Bytes, BytesMut};
 use core::time::Duration;
-
-const KEEP_ALIVE: Duration = Duration::from_secs(110);
-const SILENCE: Duration = Duration::from_secs(150);
-const MESSAGE_MAX: u32 = 1 << 20;
 
 /// What both sides agreed on, and what this side tolerates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,22 +26,42 @@ pub struct Config {
     pub fast: bool,
     /// Whether both sides speak BEP 10.
     pub extended: bool,
-    /// The most bytes given to the driver and not yet reported sent (law 10).
+    /// The most bytes given to the driver and not yet reported sent (law 10). 256 KiB by default: 16 blocks,
+    /// enough for 5 MB/s over 50 ms. Less than [`SEND_WINDOW_MIN`](super::SEND_WINDOW_MIN) counts as that.
     pub send_window: usize,
-    /// The most bytes that wait here for the window before the peer is given up as one that does not read.
+    /// The most bytes that wait here for the window before the peer is given up as one that does not read;
+    /// a message of less than 48 bytes counts 48. 2 MiB by default: the largest bitfield and much beside.
     pub send_queue: usize,
+    /// The longest bitfield, in bytes, while the geometry is unknown. 1 MiB by default: 8 M pieces.
+    pub early_bitfield_max: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            geometry: None,
+            fast: false,
+            extended: false,
+            send_window: 256 << 10,
+            send_queue: 2 << 20,
+            early_bitfield_max: 1 << 20,
+        }
+    }
 }
 
 /// What can happen to a connection.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// Bytes came in.
+    /// Bytes came in. A driver that reads on in the same allocation (`BytesMut::split`) spares a copy of
+    /// the message that lies across two reads.
     Received(BytesMut),
     /// The driver got rid of so many bytes of [`Action::Send`].
     Sent(usize),
-    /// Say this to the peer.
+    /// Say this to the peer. What the peer would not understand (BEP 6 or BEP 10 without agreement,
+    /// [`Message::Unknown`]) is dropped and counted.
     Send(Message),
-    /// The torrent's metadata became known.
+    /// The torrent's metadata became known. What the peer said of its pieces before comes out now. Counted
+    /// and ignored when it was known already.
     Geometry(Geometry),
 }
 
@@ -50,280 +71,343 @@ pub enum Action {
     /// Send these bytes, behind those given before.
     Send(Bytes),
     /// The peer said this. It is well formed and legal here and now: lengths, indices and order are
-    /// checked. Keep-alives, unknown ids and extension handshakes do not come this way.
+    /// checked. Keep-alives, unknown ids and extension handshakes do not come this way. Requests, cancels
+    /// and rejects of at most [`REQUEST_MAX`](super::REQUEST_MAX) bytes do, wherever they point: what answer
+    /// they deserve (BEP 6) is for the torrent to say.
     Message(Message),
-    /// The peer's extension handshake (BEP 10), the first or a later one.
+    /// The peer's extension handshake (BEP 10), the first or a later one: all it has said so far, the latest
+    /// word on each key.
     ExtendedHandshake(ExtendedHandshake),
 }
 
-/// An established connection.
-#[derive(Clone, Debug)]
+/// What a connection met and survived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Keep-alives that came.
+    pub keep_alives: u32,
+    /// Bitfields, have_all and have_none that were not the first message.
+    pub late_bitfields: u32,
+    /// Messages with an id that nobody knows, or of BEP 10 without agreement.
+    pub unknown: u32,
+    /// Extension handshakes that were too long or not one dictionary.
+    pub bad_extended_handshakes: u32,
+    /// Suggestions and allowed-fast pieces that the torrent has not, and ports of 0.
+    pub out_of_range: u32,
+    /// Pieces named before the metadata was known, beyond [`EARLY_PIECES_MAX`](super::EARLY_PIECES_MAX).
+    pub early_dropped: u32,
+    /// Inputs of ours that made no sense: a message the peer would not understand, a second geometry, more
+    /// bytes sent than there were.
+    pub misuse: u32,
+}
+
+/// An established connection (BEP 3, 6, 10), from the first byte behind the handshakes. See the
+/// [module](super) for two of them at work.
+///
+/// Limits: an action for every five bytes that came in, and [`EARLY_PIECES_MAX`](super::EARLY_PIECES_MAX) + 1
+/// when the geometry becomes known. Memory: one message (that of a bitfield or 1 MiB) or one buffer of the
+/// driver, `send_queue`, and what came before the geometry: a bitfield and 8 bytes for each piece.
+#[derive(Debug)]
 pub struct Connection {
-    config: Config,
     clock: Clock,
-    buffer: BytesMut,
-    skip: usize,
-    slot_open: bool,
-    in_flight: usize,
-    queue: VecDeque<Bytes>,
-    queued: usize,
-    last_sent: Instant,
+    rules: Rules,
+    frames: Frames,
+    early: Early,
+    outgoing: Outgoing,
+    /// All that the peer's extension handshakes said.
+    extended: ExtendedHandshake,
     last_received: Instant,
+    last_sent: Instant,
+    /// Whether the start of a message still pins the driver's buffer.
+    unsettled: bool,
+    /// Whether a message came that ends the time for a bitfield.
+    begun: bool,
+    keep_alives: PerMinute,
+    late_bitfields: PerMinute,
+    counters: Counters,
     dead: Option<Error>,
 }
 
+/// How often something happened within a minute.
+#[derive(Clone, Copy, Debug)]
+struct PerMinute {
+    since: Instant,
+    met: u32,
+}
+
+impl PerMinute {
+    const fn new(now: Instant) -> Self {
+        Self { since: now, met: 0 }
+    }
+
+    fn add(&mut self, now: Instant) -> u32 {
+        if now - self.since >= Duration::from_secs(60) {
+            *self = Self::new(now);
+        }
+        self.met = self.met.saturating_add(1);
+        self.met
+    }
+}
+
+/// Why a connection wants to be called, in the order in which equal deadlines are served.
+#[derive(Clone, Copy, Debug)]
+enum Timer {
+    /// The peer was silent for [`IDLE`].
+    Idle,
+    /// We were silent for [`KEEP_ALIVE`].
+    KeepAlive,
+    /// The start of a message has waited for [`SETTLE`].
+    Settle,
+}
+
 impl Connection {
-    /// A connection whose handshake is done.
+    /// A connection whose handshakes are done. [`Established::rest`](super::HandshakeAction::Established) is
+    /// the first thing it receives.
     #[must_use]
     pub fn new(config: Config, now: Instant) -> Self {
+        let mut clock = Clock::default();
+        let now = clock.advance(now);
         Self {
-            config,
-            clock: Clock::default(),
-            buffer: BytesMut::new(),
-            skip: 0,
-            slot_open: true,
-            in_flight: 0,
-            queue: VecDeque::new(),
-            queued: 0,
-            last_sent: now,
+            clock,
+            rules: Rules {
+                geometry: config.geometry,
+                fast: config.fast,
+                extended: config.extended,
+                early_bitfield_max: config.early_bitfield_max,
+            },
+            frames: Frames::default(),
+            early: Early::default(),
+            outgoing: Outgoing::new(config.send_window, config.send_queue),
+            extended: ExtendedHandshake::default(),
             last_received: now,
+            last_sent: now,
+            unsettled: false,
+            begun: false,
+            keep_alives: PerMinute::new(now),
+            late_bitfields: PerMinute::new(now),
+            counters: Counters::default(),
             dead: None,
         }
     }
 
-    /// How many bytes may be given at once.
+    /// How many bytes may be [sent](Input::Send) right now without waiting for the window.
     #[must_use]
-    pub const fn credit(&self) -> usize {
-        self.config.send_window.saturating_sub(self.in_flight + self.queued)
+    pub fn credit(&self) -> usize {
+        if self.dead.is_some() { 0 } else { self.outgoing.credit() }
     }
 
-    /// Bytes held.
+    /// Bytes given to the driver and not yet reported [sent](Input::Sent).
+    #[must_use]
+    pub const fn in_flight(&self) -> usize {
+        self.outgoing.in_flight()
+    }
+
+    /// Heap bytes held.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.buffer.len() + self.queued
+        self.frames.memory() + self.early.memory() + self.outgoing.memory() + self.extended.memory()
     }
 
-    fn received(&mut self, mut data: BytesMut, out: &mut Outbox<Action>) -> Result<(), Error> {
-        while !data.is_empty() {
-            if self.buffer.is_empty() {
-                self.buffer = core::mem::take(&mut data);
-            } else if self.buffer.as_ptr() as usize + self.buffer.len() == data.as_ptr() as usize {
-                self.buffer.unsplit(core::mem::take(&mut data));
-            } else {
-                let need = if self.buffer.len() < 5 {
-                    5 - self.buffer.len()
-                } else {
-                    (4 + (&self.buffer[..]).get_u32() as usize).saturating_sub(self.buffer.len())
-                };
-                let part = data.split_to(need.min(data.len()));
-                self.buffer.extend_from_slice(&part);
-            }
-            self.frames(out)?;
+    /// What was met and survived.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn received(&mut self, now: Instant, mut fresh: BytesMut, out: &mut Outbox<Action>) -> Result<(), Error> {
+        if fresh.is_empty() {
+            return Ok(());
         }
+        self.last_received = now;
+        self.frames.join(&mut fresh);
+        while let Some(frame) = self.frames.next(&mut fresh, &self.rules)? {
+            match frame {
+                Frame::Message(message) => self.message(message, out)?,
+                Frame::KeepAlive => self.keep_alive(now)?,
+                Frame::Skipped(Skipped::Unknown) => count(&mut self.counters.unknown),
+                Frame::Skipped(Skipped::LongHandshake) => count(&mut self.counters.bad_extended_handshakes),
+            }
+        }
+        self.frames.keep(fresh);
+        self.unsettled = self.frames.is_waiting();
         Ok(())
     }
 
-    fn frames(&mut self, out: &mut Outbox<Action>) -> Result<(), Error> {
-        loop {
-            let drop = self.skip.min(self.buffer.len());
-            self.buffer.advance(drop);
-            self.skip -= drop;
-            if self.buffer.len() < 4 {
-                return Ok(());
-            }
-            let length = (&self.buffer[..]).get_u32();
-            if length == 0 {
-                self.buffer.advance(4);
-                continue;
-            }
-            let Some(id) = self.buffer.get(4).copied() else { return Ok(()) };
-            if !self.check(id, length)? {
-                self.skip = 4 + length as usize;
-                continue;
-            }
-            if self.buffer.len() < 4 + length as usize {
-                return Ok(());
-            }
-            self.buffer.advance(5);
-            let body = self.buffer.split_to(length as usize - 1);
-            self.message(id, body, out)?;
+    fn keep_alive(&mut self, now: Instant) -> Result<(), Error> {
+        count(&mut self.counters.keep_alives);
+        match self.keep_alives.add(now) > KEEP_ALIVES_PER_MINUTE {
+            true => Err(Error::Peer(PeerMisbehaved::KeepAliveFlood)),
+            false => Ok(()),
         }
     }
 
-    fn check(&self, id: u8, length: u32) -> Result<bool, Error> {
-        let bad = Err(Error::Peer(PeerFault::Length { id, length }));
-        let ok = match id {
-            0..=3 | 14 | 15 => length == 1,
-            4 | 13 | 17 => length == 5,
-            5 => match self.config.geometry {
-                Some(geometry) => length == 1 + geometry.pieces().div_ceil(8),
-                None => length <= MESSAGE_MAX,
-            },
-            6 | 8 | 16 => length == 13,
-            7 => (10..=9 + BLOCK_LENGTH).contains(&length),
-            9 => length == 3,
-            20 => (2..=MESSAGE_MAX).contains(&length),
-            21 | 23 => length == 49,
-            22 => length >= 49 && (length - 49).is_multiple_of(32) && length <= MESSAGE_MAX,
-            _ if length <= MESSAGE_MAX => return Ok(false),
-            _ => false,
-        };
-        if !ok {
-            return bad;
+    fn message(&mut self, message: Message, out: &mut Outbox<Action>) -> Result<(), Error> {
+        match (message.id(), &message) {
+            (_, Message::Extended { id: 0, payload }) => {
+                self.extended_handshake(payload, out);
+                return Ok(());
+            }
+            (_, Message::Port(0)) => {
+                count(&mut self.counters.out_of_range);
+                return Ok(());
+            }
+            // An extension message may precede the bitfield, as libtorrent has it, and so may a port.
+            (Some(9 | 20), _) => {}
+            (id, _) => self.note_order(id)?,
         }
-        if (13..=17).contains(&id) && !self.config.fast {
-            return Err(Error::Peer(PeerFault::NotFast(id)));
+        match self.rules.geometry {
+            Some(geometry) => self.check(geometry, message, out),
+            None => self.check_early(message, out),
         }
-        Ok(true)
     }
 
-    fn message(&mut self, id: u8, mut body: BytesMut, out: &mut Outbox<Action>) -> Result<(), Error> {
-        let pieces = self.config.geometry.map_or(u32::MAX, |geometry| geometry.pieces());
-        if matches!(id, 5 | 14 | 15) && !self.slot_open {
-            return Err(Error::Peer(PeerFault::LateBitfield));
+    fn extended_handshake(&mut self, payload: &[u8], out: &mut Outbox<Action>) {
+        match ExtendedHandshake::decode(payload) {
+            Some(later) => {
+                self.extended.merge(later);
+                out.push(Action::ExtendedHandshake(self.extended.clone()));
+            }
+            None => count(&mut self.counters.bad_extended_handshakes),
         }
-        if id != 20 {
-            self.slot_open = false;
+    }
+
+    /// BEP 6: exactly one of bitfield, have_all and have_none, before all others. In practice a later one
+    /// replaces what was said before; it is counted.
+    fn note_order(&mut self, id: Option<u8>) -> Result<(), Error> {
+        let first = !core::mem::replace(&mut self.begun, true);
+        if first || !matches!(id, Some(5 | 14 | 15)) {
+            return Ok(());
         }
-        let message = match id {
-            0 => Message::Choke,
-            1 => Message::Unchoke,
-            2 => Message::Interested,
-            3 => Message::NotInterested,
-            4 | 13 | 17 => {
-                let piece = PieceIndex(body.get_u32());
-                if piece.0 >= pieces {
-                    if id == 4 {
-                        return Err(Error::Peer(PeerFault::PieceIndex));
-                    }
-                    return Ok(());
-                }
-                match id {
-                    4 => Message::Have(piece),
-                    13 => Message::Suggest(piece),
-                    _ => Message::AllowedFast(piece),
-                }
-            }
-            5 => {
-                if Bitfield::from_bytes(&body, pieces).is_none() {
-                    return Err(Error::Peer(PeerFault::SpareBits));
-                }
-                Message::Bitfield(body.freeze())
-            }
-            6 | 8 | 16 => {
-                let block = Block {
-                    piece: PieceIndex(body.get_u32()),
-                    begin: body.get_u32(),
-                    length: body.get_u32(),
-                };
-                match id {
-                    6 if block.length > 128 * 1024 => {
-                        return Err(Error::Peer(PeerFault::HugeRequest(block.length)));
-                    }
-                    6 => Message::Request(block),
-                    8 => Message::Cancel(block),
-                    _ => Message::Reject(block),
-                }
-            }
-            7 => {
-                let (piece, begin) = (PieceIndex(body.get_u32()), body.get_u32());
-                Message::Piece { piece, begin, data: body.freeze() }
-            }
-            9 => Message::Port(body.get_u16()),
-            14 => Message::HaveAll,
-            15 => Message::HaveNone,
-            20 => {
-                let id = body.get_u8();
-                Message::Extended { id, payload: body.freeze() }
-            }
-            _ => return Ok(()),
-        };
+        count(&mut self.counters.late_bitfields);
+        match self.late_bitfields.add(self.clock.latest()) > LATE_BITFIELDS_PER_MINUTE {
+            true => Err(Error::Peer(PeerMisbehaved::BitfieldFlood)),
+            false => Ok(()),
+        }
+    }
+
+    /// Holds a message against the torrent and passes it on.
+    fn check(&mut self, geometry: Geometry, message: Message, out: &mut Outbox<Action>) -> Result<(), Error> {
+        if let Message::Suggest(piece) | Message::AllowedFast(piece) = message
+            && !has(geometry, piece)
+        {
+            // Advisory, and computed by some from other inputs than ours: no reason to part.
+            count(&mut self.counters.out_of_range);
+            return Ok(());
+        }
+        if let Some(misbehaved) = misbehaviour(geometry, &message) {
+            return Err(Error::Peer(misbehaved));
+        }
         out.push(Action::Message(message));
         Ok(())
     }
 
-    fn send(&mut self, message: Message, out: &mut Outbox<Action>) -> Result<(), Error> {
-        let (head, body) = encode(message, out);
-        for bytes in [head, body] {
-            if bytes.is_empty() {
-                continue;
+    fn check_early(&mut self, message: Message, out: &mut Outbox<Action>) -> Result<(), Error> {
+        match self.early.keep(message) {
+            Kept::Yes => Ok(()),
+            Kept::Full => {
+                count(&mut self.counters.early_dropped);
+                Ok(())
             }
-            self.queued += bytes.len();
-            self.queue.push_back(bytes);
-        }
-        self.flush(out);
-        if self.queued > self.config.send_queue {
-            return Err(Error::Peer(PeerFault::NotReading));
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self, out: &mut Outbox<Action>) {
-        while let Some(front) = self.queue.front()
-            && (self.in_flight == 0 || self.in_flight + front.len() <= self.config.send_window)
-            && let Some(front) = self.queue.pop_front()
-        {
-            self.in_flight += front.len();
-            self.queued -= front.len();
-            self.last_sent = self.clock.latest();
-            out.push(Action::Send(front));
+            Kept::No(Message::Piece { piece, begin, data }) => {
+                let block = Block { piece, begin, length: data.len() as u32 };
+                Err(Error::Peer(PeerMisbehaved::UnrequestedBlock(block)))
+            }
+            Kept::No(Message::Request(block)) if block.length > REQUEST_MAX => {
+                Err(Error::Peer(PeerMisbehaved::RequestTooLong { length: block.length }))
+            }
+            Kept::No(message) => {
+                out.push(Action::Message(message));
+                Ok(())
+            }
         }
     }
-}
 
-fn encode(message: Message, out: &mut Outbox<Action>) -> (Bytes, Bytes) {
-    let mut body = Bytes::new();
-    let head = out.write(32, |to| {
-        let block = |to: &mut BytesMut, id: u8, block: Block| {
-            to.put_u32(13);
-            to.put_u8(id);
-            to.put_u32(block.piece.0);
-            to.put_u32(block.begin);
-            to.put_u32(block.length);
-        };
-        let piece = |to: &mut BytesMut, id: u8, piece: PieceIndex| {
-            to.put_u32(5);
-            to.put_u8(id);
-            to.put_u32(piece.0);
-        };
-        let bare = |to: &mut BytesMut, id: u8| {
-            to.put_u32(1);
-            to.put_u8(id);
-        };
-        match message {
-            Message::KeepAlive => to.put_u32(0),
-            Message::Choke => bare(to, 0),
-            Message::Unchoke => bare(to, 1),
-            Message::Interested => bare(to, 2),
-            Message::NotInterested => bare(to, 3),
-            Message::Have(index) => piece(to, 4, index),
-            Message::Bitfield(bits) => {
-                to.put_u32(1 + bits.len() as u32);
-                to.put_u8(5);
-                body = bits;
-            }
-            Message::Request(of) => block(to, 6, of),
-            Message::Piece { piece, begin, data } => {
-                to.put_u32(9 + data.len() as u32);
-                to.put_u8(7);
-                to.put_u32(piece.0);
-                to.put_u32(begin);
-                body = data;
-            }
-            Message::Cancel(of) => block(to, 8, of),
-            Message::HaveAll => bare(to, 14),
-            Message::HaveNone => bare(to, 15),
-            Message::Reject(of) => block(to, 16, of),
-            Message::Extended { id, payload } => {
-                to.put_u32(2 + payload.len() as u32);
-                to.put_u8(20);
-                to.put_u8(id);
-                body = payload;
-            }
-            _ => {}
+    fn geometry(&mut self, geometry: Geometry, out: &mut Outbox<Action>) -> Result<(), Error> {
+        if self.rules.geometry.is_some() {
+            count(&mut self.counters.misuse);
+            return Ok(());
         }
-    });
-    (head, body)
+        self.rules.geometry = Some(geometry);
+        let early = core::mem::take(&mut self.early);
+        early.into_messages().try_for_each(|message| self.check(geometry, message, out))
+    }
+
+    fn send(&mut self, now: Instant, message: Message, out: &mut Outbox<Action>) -> Result<(), Error> {
+        if !self.is_understood(&message) {
+            count(&mut self.counters.misuse);
+            return Ok(());
+        }
+        let before = out.len();
+        let result = self.outgoing.send(message, out);
+        self.note_sent(now, before, out);
+        result
+    }
+
+    /// Whether the peer has agreed to messages of this kind.
+    fn is_understood(&self, message: &Message) -> bool {
+        match message.id() {
+            Some(13..=17) => self.rules.fast,
+            Some(20) => self.rules.extended,
+            Some(_) => !matches!(message, Message::Unknown { .. }),
+            None => true,
+        }
+    }
+
+    fn sent(&mut self, now: Instant, bytes: usize, out: &mut Outbox<Action>) {
+        let before = out.len();
+        if !self.outgoing.sent(bytes, out) {
+            count(&mut self.counters.misuse);
+        }
+        self.note_sent(now, before, out);
+    }
+
+    fn note_sent(&mut self, now: Instant, before: usize, out: &Outbox<Action>) {
+        if out.len() > before {
+            self.last_sent = now;
+        }
+    }
+
+    fn serve(&mut self, now: Instant, timer: Timer, out: &mut Outbox<Action>) -> Result<(), Error> {
+        match timer {
+            Timer::Idle => Err(Error::Peer(PeerMisbehaved::Idle)),
+            Timer::KeepAlive => {
+                self.last_sent = now;
+                // What is in flight keeps the connection alive as well, when it goes.
+                if self.outgoing.in_flight() > 0 {
+                    Ok(())
+                } else {
+                    self.outgoing.send(Message::KeepAlive, out)
+                }
+            }
+            Timer::Settle => {
+                self.frames.settle();
+                self.unsettled = false;
+                Ok(())
+            }
+        }
+    }
+
+    /// The timer that is due first.
+    fn next_timer(&self) -> (Instant, Timer) {
+        let idle = (self.last_received + IDLE, Timer::Idle);
+        let keep_alive = (self.last_sent + KEEP_ALIVE, Timer::KeepAlive);
+        let settle = self.unsettled.then_some((self.last_received + SETTLE, Timer::Settle));
+        [Some(keep_alive), settle]
+            .into_iter()
+            .flatten()
+            .fold(idle, |first, timer| if timer.0 < first.0 { timer } else { first })
+    }
+
+    /// Remembers how it ended, and lets go of everything (law 5).
+    fn conclude(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+        if let Err(error) = result {
+            self.dead = Some(error);
+            self.frames = Frames::default();
+            self.early = Early::default();
+            self.outgoing = Outgoing::new(0, 0);
+            self.extended = ExtendedHandshake::default();
+        }
+        result
+    }
 }
 
 impl Machine for Connection {
@@ -337,23 +421,15 @@ impl Machine for Connection {
         }
         let now = self.clock.advance(now);
         let result = match input {
-            Input::Received(data) => {
-                self.last_received = now;
-                self.received(data, out)
-            }
+            Input::Received(fresh) => self.received(now, fresh, out),
+            Input::Send(message) => self.send(now, message, out),
             Input::Sent(bytes) => {
-                self.in_flight = self.in_flight.saturating_sub(bytes);
-                self.flush(out);
+                self.sent(now, bytes, out);
                 Ok(())
             }
-            Input::Send(message) => self.send(message, out),
-            Input::Geometry(geometry) => {
-                self.config.geometry = Some(geometry);
-                Ok(())
-            }
+            Input::Geometry(geometry) => self.geometry(geometry, out),
         };
-        self.dead = result.err();
-        result
+        self.conclude(result)
     }
 
     fn handle_timeout(&mut self, now: Instant, out: &mut Outbox<Action>) -> Result<(), Error> {
@@ -361,20 +437,61 @@ impl Machine for Connection {
             return Err(error);
         }
         let now = self.clock.advance(now);
-        if now >= self.last_received + SILENCE {
-            self.dead = Some(Error::Peer(PeerFault::Silent));
-            return Err(Error::Peer(PeerFault::Silent));
+        // Each timer moves on when it is served, so three rounds serve them all.
+        loop {
+            let (at, timer) = self.next_timer();
+            if at > now {
+                return Ok(());
+            }
+            let result = self.serve(now, timer, out);
+            self.conclude(result)?;
         }
-        if now >= self.last_sent + KEEP_ALIVE {
-            self.last_sent = now;
-            return self.send(Message::KeepAlive, out);
-        }
-        Ok(())
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
-        let alive = Deadline { at: self.last_sent + KEEP_ALIVE, why: "keep-alive" };
-        let silent = Deadline { at: self.last_received + SILENCE, why: "silence" };
-        if self.dead.is_some() { None } else { Deadline::earlier(Some(alive), Some(silent)) }
+        let (at, timer) = self.next_timer();
+        self.dead.is_none().then_some(Deadline { at, why: timer.name() })
     }
+}
+
+impl Timer {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::KeepAlive => "keep-alive",
+            Self::Settle => "settle",
+        }
+    }
+}
+
+fn count(counter: &mut u32) {
+    *counter = counter.saturating_add(1);
+}
+
+/// What is wrong with a message, given the torrent.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the rest carries nothing that the torrent could refute")]
+fn misbehaviour(geometry: Geometry, message: &Message) -> Option<PeerMisbehaved> {
+    match message {
+        Message::Have(piece) if !has(geometry, *piece) => Some(PeerMisbehaved::NoSuchPiece(*piece)),
+        Message::Bitfield(bytes) if !fits(geometry, bytes) => Some(PeerMisbehaved::Bitfield),
+        Message::Piece { piece, begin, data } => {
+            let block = Block { piece: *piece, begin: *begin, length: data.len() as u32 };
+            (!geometry.contains(block)).then_some(PeerMisbehaved::UnrequestedBlock(block))
+        }
+        Message::Request(block) if block.length > REQUEST_MAX => {
+            Some(PeerMisbehaved::RequestTooLong { length: block.length })
+        }
+        _ => None,
+    }
+}
+
+fn has(geometry: Geometry, piece: PieceIndex) -> bool {
+    piece.0 < geometry.pieces()
+}
+
+/// Whether a bitfield has the torrent's length and no spare bit.
+fn fits(geometry: Geometry, bitfield: &[u8]) -> bool {
+    let spare = geometry.pieces().wrapping_neg() % 8;
+    bitfield.len() == geometry.pieces().div_ceil(8) as usize
+        && bitfield.last().is_some_and(|last| last.trailing_zeros() >= spare)
 }

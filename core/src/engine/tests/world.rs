@@ -255,8 +255,7 @@ impl Host {
 /// A torrent of one file.
 pub(super) fn info_of(content: &[u8], piece_length: u32) -> Info {
     use sha1::{Digest, Sha1};
-    let hashes: Vec<u8> =
-        content.chunks(piece_length as usize).flat_map(|piece| Sha1::digest(piece)).collect();
+    let hashes: Vec<u8> = content.chunks(piece_length as usize).flat_map(Sha1::digest).collect();
     let geometry = crate::storage::Geometry::new(piece_length, content.len() as u64).expect("valid");
     Info {
         info_hash: InfoHash(Sha1::digest(&hashes).into()),

@@ -1,0 +1,224 @@
+//! Blocks come in, pieces are completed, verified or failed.
+
+use super::{
+    Action, Picker, Waste,
+    open::Cell,
+    peer::{Asked, Pieces},
+};
+use crate::{
+    id::{BLOCK_LENGTH, Block, PeerKey, PieceIndex},
+    outbox::Outbox,
+};
+
+/// How many pieces of nothing but padding are open at once: a bound on the actions of one call.
+const MAX_ZEROS_OPEN: u32 = 8;
+
+impl Picker {
+    pub(super) fn block(&mut self, key: PeerKey, block: Block, out: &mut Outbox<Action>) {
+        let discard = |waste| Action::Discard { peer: key, block, waste };
+        let Some((slot, number)) = self.take_answered(key, block) else {
+            out.push(discard(Waste::Unsolicited));
+            return;
+        };
+        // A request that timed out may have been the last of its piece, which then is no longer open.
+        if self.order.wanted().get(block.piece) {
+            self.open_piece(block.piece, out);
+        }
+        match self.open.store(block.piece, number) {
+            None => out.push(discard(Waste::Duplicate)),
+            Some(cell) => {
+                out.push(Action::Store { peer: key, block });
+                if self.open.missing_in(block.piece) == Some(0) {
+                    out.push(Action::Complete { piece: block.piece });
+                }
+                self.cancel(block, number, cell, slot, out);
+            }
+        }
+        self.fill(slot, out);
+    }
+
+    /// Takes out the request that a block answers: one that stands, or was taken back not long ago.
+    fn take_answered(&mut self, key: PeerKey, block: Block) -> Option<(usize, u32)> {
+        let slot = self.slot_of(key)?;
+        let number = self.number_of(block)?;
+        let (now, limits) = (self.clock.latest(), self.limits);
+        let peer = self.peer_mut(slot)?;
+        let stood = peer.take_asked(block.piece, number);
+        if !stood && !peer.take_late(block.piece, number, now) {
+            return None;
+        }
+        peer.pipeline.received(now, block.length, &limits);
+        peer.fed = true;
+        if stood {
+            self.requested_bytes -= u64::from(block.length);
+        }
+        Some((slot, number))
+    }
+
+    /// The number of `block` in its piece, if it is exactly one that is asked for.
+    pub(super) fn number_of(&self, block: Block) -> Option<u32> {
+        let number = block.begin / BLOCK_LENGTH;
+        (self.geometry.block(block.piece, number) == Some(block)).then_some(number)
+    }
+
+    /// Takes a block's other requests back, now that it is here.
+    fn cancel(&mut self, block: Block, number: u32, cell: Cell, sender: usize, out: &mut Outbox<Action>) {
+        for slot in cell.askers().iter().map(|slot| usize::from(*slot)).filter(|slot| *slot != sender) {
+            self.cancel_one(slot, block, number, out);
+            self.fill(slot, out);
+        }
+    }
+
+    fn cancel_one(&mut self, slot: usize, block: Block, number: u32, out: &mut Outbox<Action>) {
+        let (now, limits) = (self.clock.latest(), self.limits);
+        let Some(peer) = self.peer_mut(slot) else { return };
+        if peer.take_asked(block.piece, number) {
+            peer.remember(Asked { piece: block.piece, number, at: now }, now, &limits);
+            out.push(Action::Cancel { peer: peer.key, block });
+            self.requested_bytes -= u64::from(block.length);
+        }
+    }
+
+    pub(super) fn verified(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) {
+        if !self.have.set(piece) {
+            self.count_ignored(piece);
+            return;
+        }
+        if self.open.missing_in(piece).is_some() {
+            self.drop_open(piece, out);
+        } else {
+            self.order.set_wanted(piece, false, &mut self.random);
+        }
+        self.want(piece, false, out);
+    }
+
+    pub(super) fn failed(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) {
+        if self.open.missing_in(piece) == Some(0) {
+            self.drop_open(piece, out);
+        } else if self.have.clear(piece) {
+            self.want(piece, true, out);
+        } else {
+            self.count_ignored(piece);
+            return;
+        }
+        // What is nothing but padding would fail again and again.
+        if !self.padding.covers_piece(self.geometry, piece) {
+            self.order.set_wanted(piece, true, &mut self.random);
+            self.waiting.supply(piece);
+        }
+    }
+
+    fn count_ignored(&mut self, piece: PieceIndex) {
+        if piece.0 < self.geometry.pieces() {
+            self.counters.repeats += 1;
+        } else {
+            self.counters.out_of_range += 1;
+        }
+    }
+
+    /// Closes a piece for good, whoever is still asked for blocks of it.
+    fn drop_open(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) {
+        if self.open.missing_in(piece) != Some(0) {
+            for number in 0..self.geometry.blocks(piece) {
+                let cell = self.open.cells(piece).get(number as usize).copied().unwrap_or_default();
+                let Some(block) = self.geometry.block(piece, number) else { return };
+                for slot in cell.askers() {
+                    self.cancel_one(usize::from(*slot), block, number, out);
+                    self.waiting.pending.insert(usize::from(*slot));
+                }
+            }
+        }
+        if self.padding.covers_piece(self.geometry, piece) {
+            self.zeros_open -= 1;
+        }
+        self.supply_room();
+        self.open.close(piece);
+    }
+
+    /// Every peer that has `piece` has one wanted piece more or less.
+    fn want(&mut self, piece: PieceIndex, wanted: bool, out: &mut Outbox<Action>) {
+        for slot in 0..self.peers.len() {
+            let Some(peer) = self.peer_mut(slot) else { continue };
+            match &peer.pieces {
+                Pieces::Some(bits) if bits.get(piece) => {
+                    if wanted {
+                        peer.wanted += 1
+                    } else {
+                        peer.wanted -= 1
+                    }
+                    self.tell_interest(slot, out);
+                }
+                Pieces::All => self.tell_interest(slot, out),
+                Pieces::Some(_) | Pieces::None => {}
+            }
+        }
+    }
+
+    /// Opens a piece; its padding is here at once (BEP 47).
+    pub(super) fn open_piece(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) {
+        self.order.set_wanted(piece, false, &mut self.random);
+        let blocks = self.geometry.blocks(piece);
+        self.open.open(piece, blocks);
+        if self.padding.is_empty() {
+            return;
+        }
+        for number in 0..blocks {
+            if let Some(block) = self.geometry.block(piece, number)
+                && self.padding.covers(self.geometry, block)
+            {
+                self.open.fill(piece, number);
+                out.push(Action::Pad { block });
+            }
+        }
+    }
+
+    /// Opens pieces of nothing but padding: they need no peer, only a check.
+    pub(super) fn open_zeros(&mut self, out: &mut Outbox<Action>) {
+        while self.zeros_open < MAX_ZEROS_OPEN
+            && let Some(run) = self.zeros.last_mut()
+        {
+            let Some(piece) = run.next().map(PieceIndex) else {
+                self.zeros.pop();
+                continue;
+            };
+            if !self.have.get(piece) {
+                self.zeros_open += 1;
+                self.open_piece(piece, out);
+                out.push(Action::Complete { piece });
+            }
+        }
+    }
+
+    /// A peer is no longer asked for a block: it is free again, and so is its piece if nothing of it came.
+    pub(super) fn release(&mut self, slot: usize, asked: Asked) {
+        let length = self.geometry.block(asked.piece, asked.number).map_or(0, |block| block.length);
+        self.requested_bytes -= u64::from(length);
+        let free = self.open.unask(asked.piece, asked.number, slot);
+        // In endgame one asker less is room for another: else two silent peers could pass the last block
+        // to and fro between them for ever.
+        if free || self.endgame {
+            self.waiting.supply(asked.piece);
+        }
+        if !free {
+            return;
+        }
+        self.supply_room();
+        if self.open.is_untouched(asked.piece) {
+            self.give_up(asked.piece);
+        }
+    }
+
+    /// Closes a piece that is not complete; it goes back to where it can be opened anew.
+    pub(super) fn give_up(&mut self, piece: PieceIndex) {
+        self.open.close(piece);
+        self.order.set_wanted(piece, true, &mut self.random);
+        self.waiting.supply(piece);
+    }
+
+    /// A piece is about to be closed or idle: where that was lacking, anybody may open another.
+    fn supply_room(&mut self) {
+        if self.is_crowded() {
+            self.waiting.supply_anything();
+        }
+    }
+}

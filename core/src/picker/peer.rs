@@ -1,0 +1,174 @@
+//! One peer: what it has, what it was asked for, and what it may still send late.
+
+use super::{PipelineLimits, pipeline::Pipeline};
+use crate::{
+    bitfield::Bitfield,
+    id::{PeerKey, PieceIndex},
+    time::{Deadline, Instant},
+};
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+/// How long a block that was taken back may still come, and how long a request may stand at a peer that
+/// sends others meanwhile (protocol page 2.2).
+pub(super) const LATE: Duration = Duration::from_secs(60);
+
+/// For how long a peer is not asked after a reject, or after an unchoke that yielded nothing: what keeps
+/// a loop of rejects or of choke and unchoke from spinning.
+pub(super) const BACK_OFF: Duration = Duration::from_secs(1);
+
+/// Which pieces a peer has.
+#[derive(Clone, Debug)]
+pub(super) enum Pieces {
+    /// None, or it has not said.
+    None,
+    /// These. One bit a piece.
+    Some(Bitfield),
+    /// Every one. Costs no bitfield.
+    All,
+}
+
+impl Pieces {
+    pub(super) fn has(&self, piece: PieceIndex) -> bool {
+        match self {
+            Self::None => false,
+            Self::Some(pieces) => pieces.get(piece),
+            Self::All => true,
+        }
+    }
+
+    /// The first piece, going round from `start`, that is also in `others`.
+    pub(super) fn first_common_from(&self, others: &Bitfield, start: PieceIndex) -> Option<PieceIndex> {
+        match self {
+            Self::None => None,
+            Self::Some(pieces) => pieces.first_common_from(others, start),
+            Self::All => others.first_common_from(others, start),
+        }
+    }
+}
+
+/// A request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) piece: PieceIndex,
+    /// The block's number in the piece.
+    pub(super) number: u32,
+    /// When it was asked for; when it was taken back, once it was.
+    pub(super) at: Instant,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) key: PeerKey,
+    /// Whether BEP 6 is spoken.
+    pub(super) fast: bool,
+    pub(super) unchoked: bool,
+    /// Whether it was told that we are interested.
+    pub(super) interested: bool,
+    pub(super) pieces: Pieces,
+    /// How many of `Pieces::Some` are not held. Not kept for the others.
+    pub(super) wanted: u32,
+    /// Requests that stand, the oldest first.
+    pub(super) queue: VecDeque<Asked>,
+    /// Requests taken back less than `LATE` ago, the oldest first.
+    late: VecDeque<Asked>,
+    pub(super) pipeline: Pipeline,
+    /// It is not asked before that.
+    pub(super) holds_until: Option<Instant>,
+    /// Whether a block came since the last unchoke.
+    pub(super) fed: bool,
+    /// The piece it was last asked for.
+    pub(super) current: PieceIndex,
+}
+
+impl Peer {
+    pub(super) const fn new(key: PeerKey, fast: bool, limits: &PipelineLimits) -> Self {
+        Self {
+            key,
+            fast,
+            unchoked: false,
+            interested: false,
+            pieces: Pieces::None,
+            wanted: 0,
+            queue: VecDeque::new(),
+            late: VecDeque::new(),
+            pipeline: Pipeline::new(limits.start),
+            holds_until: None,
+            fed: false,
+            current: PieceIndex(0),
+        }
+    }
+
+    /// Whether one more request may stand at it.
+    pub(super) fn has_room(&self, limits: &PipelineLimits) -> bool {
+        self.unchoked
+            && self.interested
+            && self.holds_until.is_none()
+            && self.queue.len() < self.pipeline.depth(limits) as usize
+    }
+
+    /// Asks for a block.
+    pub(super) fn ask(&mut self, asked: Asked) {
+        if self.queue.is_empty() {
+            self.pipeline.begin(asked.at);
+        }
+        self.queue.push_back(asked);
+        self.current = asked.piece;
+    }
+
+    /// Takes the request for a block out of the queue. Peers answer in order, more or less, so it stands
+    /// near the front.
+    pub(super) fn take_asked(&mut self, piece: PieceIndex, number: u32) -> bool {
+        take(&mut self.queue, piece, number)
+    }
+
+    /// Takes a request out of those taken back; whether it was there and not yet too old.
+    pub(super) fn take_late(&mut self, piece: PieceIndex, number: u32, now: Instant) -> bool {
+        self.forget_old(now);
+        take(&mut self.late, piece, number)
+    }
+
+    /// Remembers that a request was taken back.
+    pub(super) fn remember(&mut self, asked: Asked, now: Instant, limits: &PipelineLimits) {
+        self.forget_old(now);
+        if self.late.len() >= limits.max as usize {
+            self.late.pop_front();
+        }
+        self.late.push_back(Asked { at: now, ..asked });
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        while self.late.front().is_some_and(|oldest| oldest.at + LATE <= now) {
+            self.late.pop_front();
+        }
+    }
+
+    /// Whether it has been silent for too long.
+    pub(super) fn is_silent(&self, now: Instant, cap: Duration) -> bool {
+        !self.queue.is_empty() && self.pipeline.silent_at(self.queue.len(), cap) <= now
+    }
+
+    /// When something is due.
+    pub(super) fn deadline(&self, cap: Duration) -> Option<Deadline> {
+        let request = self.queue.front().map(|oldest| Deadline {
+            at: self.pipeline.silent_at(self.queue.len(), cap).min(oldest.at + LATE),
+            why: "request time-out",
+        });
+        let hold = self.holds_until.map(|at| Deadline { at, why: "back-off" });
+        Deadline::earlier(request, hold)
+    }
+
+    /// Heap bytes held.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let bits = match &self.pieces {
+            Pieces::Some(pieces) => pieces.heap_bytes(),
+            Pieces::None | Pieces::All => 0,
+        };
+        bits + (self.queue.capacity() + self.late.capacity()) * size_of::<Asked>()
+    }
+}
+
+fn take(asked: &mut VecDeque<Asked>, piece: PieceIndex, number: u32) -> bool {
+    let at = asked.iter().position(|one| one.piece == piece && one.number == number);
+    at.is_some_and(|at| asked.remove(at).is_some())
+}

@@ -1,0 +1,294 @@
+//! Peers come and go, say what they have, choke and unchoke.
+
+use super::{
+    Action, Picker,
+    machine::MAX_PEERS,
+    peer::{Asked, BACK_OFF, LATE, Peer, Pieces},
+};
+use crate::{
+    bitfield::Bitfield,
+    id::{Block, PeerKey, PieceIndex},
+    outbox::Outbox,
+    time::{Deadline, Instant},
+};
+use core::{mem, time::Duration};
+
+/// A deadline is set no nearer than this, so that no input leaves one that is due.
+const MIN_WAIT: Duration = Duration::from_millis(1);
+
+impl Picker {
+    pub(super) fn joined(&mut self, key: PeerKey, fast: bool) {
+        let slot = key.index();
+        if slot >= MAX_PEERS || self.peer(slot).is_some() {
+            self.counters.strays += 1;
+            return;
+        }
+        if self.peers.len() <= slot {
+            self.peers.resize_with(slot + 1, || None);
+        }
+        if let Some(place) = self.peers.get_mut(slot) {
+            *place = Some(Peer::new(key, fast, &self.limits));
+        }
+    }
+
+    pub(super) fn left(&mut self, slot: usize) {
+        let Some(peer) = self.peers.get_mut(slot).and_then(Option::take) else { return };
+        for asked in peer.queue {
+            self.release(slot, asked);
+        }
+        self.uncount(peer.pieces);
+        self.waiting.remove(slot);
+        self.deadlines.set(slot, None);
+    }
+
+    pub(super) fn bitfield(&mut self, slot: usize, pieces: Bitfield, out: &mut Outbox<Action>) {
+        if pieces.len() != self.geometry.pieces() {
+            self.counters.out_of_range += 1;
+        } else if pieces.is_full() {
+            self.has_all(slot, out);
+        } else {
+            self.replace(slot, if pieces.count() > 0 { Pieces::Some(pieces) } else { Pieces::None }, out);
+        }
+    }
+
+    pub(super) fn has_all(&mut self, slot: usize, out: &mut Outbox<Action>) {
+        if self.peer(slot).is_some_and(|peer| matches!(peer.pieces, Pieces::All)) {
+            self.counters.repeats += 1;
+        } else {
+            self.replace(slot, Pieces::All, out);
+        }
+    }
+
+    /// A peer has these pieces, whatever was known of it. Work for each piece that it has or had.
+    fn replace(&mut self, slot: usize, pieces: Pieces, out: &mut Outbox<Action>) {
+        let mut wanted = 0;
+        match &pieces {
+            Pieces::None => {}
+            Pieces::Some(bits) => {
+                self.order.add(bits, &mut self.random);
+                wanted = bits.iter().map(|piece| u32::from(!self.have.get(piece))).sum();
+            }
+            Pieces::All => self.order.add_seed(),
+        }
+        let Some(peer) = self.peer_mut(slot) else { return };
+        peer.wanted = wanted;
+        let before = mem::replace(&mut peer.pieces, pieces);
+        self.uncount(before);
+        self.drop_lost(slot, out);
+        self.tell_interest(slot, out);
+        self.refill(slot, out);
+    }
+
+    fn uncount(&mut self, pieces: Pieces) {
+        match pieces {
+            Pieces::None => {}
+            Pieces::Some(bits) => self.order.remove(&bits, &mut self.random),
+            Pieces::All => self.order.remove_seed(),
+        }
+    }
+
+    pub(super) fn has(&mut self, slot: usize, piece: PieceIndex, out: &mut Outbox<Action>) {
+        let pieces = self.geometry.pieces();
+        if piece.0 >= pieces {
+            self.counters.out_of_range += 1;
+            return;
+        }
+        let wanted = !self.have.get(piece);
+        let Some(peer) = self.peer_mut(slot) else { return };
+        if matches!(peer.pieces, Pieces::None) {
+            peer.pieces = Pieces::Some(Bitfield::new(pieces));
+        }
+        let new = match &mut peer.pieces {
+            Pieces::Some(bits) => bits.set(piece),
+            Pieces::None | Pieces::All => false,
+        };
+        if !new {
+            self.counters.repeats += 1;
+            return;
+        }
+        peer.wanted += u32::from(wanted);
+        self.order.raise(piece, &mut self.random);
+        if wanted {
+            self.tell_interest(slot, out);
+            self.refill(slot, out);
+        }
+    }
+
+    pub(super) fn has_not(&mut self, slot: usize, piece: PieceIndex, out: &mut Outbox<Action>) {
+        let pieces = self.geometry.pieces();
+        if piece.0 >= pieces {
+            self.counters.out_of_range += 1;
+            return;
+        }
+        let wanted = !self.have.get(piece);
+        let Some(peer) = self.peer_mut(slot) else { return };
+        match &mut peer.pieces {
+            Pieces::All => {
+                let mut bits = Bitfield::full(pieces);
+                bits.clear(piece);
+                let rest = if bits.count() > 0 { Pieces::Some(bits) } else { Pieces::None };
+                self.replace(slot, rest, out);
+            }
+            Pieces::Some(bits) => {
+                if !bits.clear(piece) {
+                    self.counters.repeats += 1;
+                    return;
+                }
+                peer.wanted -= u32::from(wanted);
+                self.order.lower(piece, &mut self.random);
+                self.drop_lost(slot, out);
+                self.tell_interest(slot, out);
+            }
+            Pieces::None => self.counters.repeats += 1,
+        }
+    }
+
+    /// BEP 54: without BEP 6, requests for what the peer no longer has are silently gone; with it, each
+    /// will be rejected.
+    fn drop_lost(&mut self, slot: usize, out: &mut Outbox<Action>) {
+        if self.peer(slot).is_some_and(|peer| !peer.fast) {
+            self.take_back(slot, false, |peer, asked| !peer.pieces.has(asked.piece), out);
+            self.arm(slot);
+        }
+    }
+
+    /// Tells a peer whether we are interested, if that has changed.
+    pub(super) fn tell_interest(&mut self, slot: usize, out: &mut Outbox<Action>) {
+        let complete = self.have.is_full();
+        let Some(peer) = self.peer_mut(slot) else { return };
+        let interested = match peer.pieces {
+            Pieces::None => false,
+            Pieces::Some(_) => peer.wanted > 0,
+            Pieces::All => !complete,
+        };
+        if mem::replace(&mut peer.interested, interested) != interested {
+            let peer = peer.key;
+            if interested {
+                self.waiting.pending.insert(slot);
+            }
+            out.push(if interested { Action::Interested { peer } } else { Action::NotInterested { peer } });
+        }
+    }
+
+    pub(super) fn choked(&mut self, slot: usize, out: &mut Outbox<Action>) {
+        let (now, start) = (self.clock.latest(), self.limits.start);
+        let Some(peer) = self.peer_mut(slot) else { return };
+        if !mem::replace(&mut peer.unchoked, false) {
+            self.counters.repeats += 1;
+            return;
+        }
+        if !peer.fed {
+            peer.holds_until = Some(now + BACK_OFF);
+        }
+        // BEP 6: a choke drops no requests, each is answered or rejected. Without it all are gone.
+        if !peer.fast {
+            peer.pipeline.restart(start);
+            self.take_back(slot, false, |_, _| true, out);
+        }
+        self.waiting.remove(slot);
+        self.arm(slot);
+    }
+
+    pub(super) fn unchoked(&mut self, slot: usize, out: &mut Outbox<Action>) {
+        let Some(peer) = self.peer_mut(slot) else { return };
+        if mem::replace(&mut peer.unchoked, true) {
+            self.counters.repeats += 1;
+            return;
+        }
+        peer.fed = false;
+        self.refill(slot, out);
+    }
+
+    pub(super) fn request_limit(&mut self, slot: usize, requests: u32, out: &mut Outbox<Action>) {
+        if let Some(peer) = self.peer_mut(slot) {
+            peer.pipeline.limit(requests);
+            self.fill(slot, out);
+        }
+    }
+
+    pub(super) fn rejected(&mut self, slot: usize, block: Block) {
+        let (now, number) = (self.clock.latest(), self.number_of(block));
+        let Some(peer) = self.peer_mut(slot) else { return };
+        let Some(number) = number else {
+            self.counters.stray_rejects += 1;
+            return;
+        };
+        // BEP 6: a request that was taken back is answered too, and before any later one.
+        if peer.take_late(block.piece, number, now) {
+            return;
+        }
+        if !peer.take_asked(block.piece, number) {
+            self.counters.stray_rejects += 1;
+            return;
+        }
+        if peer.unchoked {
+            peer.pipeline.narrow();
+            peer.holds_until = Some(now + BACK_OFF);
+        }
+        self.release(slot, Asked { piece: block.piece, number, at: now });
+        self.arm(slot);
+    }
+
+    /// A peer's deadline came: its back-off ends, or it let its time pass.
+    pub(super) fn expire(&mut self, slot: usize, out: &mut Outbox<Action>) {
+        let (now, cap) = (self.clock.latest(), self.request_timeout);
+        let Some(peer) = self.peer_mut(slot) else { return };
+        if peer.holds_until.is_some_and(|until| until <= now) {
+            peer.holds_until = None;
+        }
+        if peer.is_silent(now, cap) {
+            if !peer.pipeline.is_snubbed() {
+                peer.pipeline.snub();
+                out.push(Action::Snubbed { peer: peer.key });
+            }
+            self.take_back(slot, true, |_, _| true, out);
+        } else {
+            self.take_back(slot, true, |_, asked| asked.at + LATE <= now, out);
+        }
+        self.waiting.pending.insert(slot);
+    }
+
+    /// Sets a peer's deadline. One that is too early stays, and is moved when it comes: so a block costs
+    /// no work on the heap of deadlines.
+    pub(super) fn arm(&mut self, slot: usize) {
+        let soonest = self.clock.latest() + MIN_WAIT;
+        let wanted = self.peer(slot).and_then(|peer| peer.deadline(self.request_timeout));
+        let wanted = wanted
+            .map(|deadline| Deadline { at: deadline.at.max(soonest), ..deadline })
+            .filter(|deadline| deadline.at < Instant::MAX);
+        let keep = match (self.deadlines.get(slot), wanted) {
+            (Some(set), Some(wanted)) => set.at <= wanted.at,
+            (set, wanted) => set == wanted,
+        };
+        if !keep {
+            self.deadlines.set(slot, wanted);
+        }
+    }
+
+    /// Takes `which` requests of a peer back: they are free for others, and their blocks may still come.
+    fn take_back(
+        &mut self,
+        slot: usize,
+        cancel: bool,
+        which: impl Fn(&Peer, Asked) -> bool,
+        out: &mut Outbox<Action>,
+    ) {
+        let (now, limits) = (self.clock.latest(), self.limits);
+        let mut at = 0;
+        while let Some(peer) = self.peer_mut(slot)
+            && let Some(asked) = peer.queue.get(at).copied()
+        {
+            if !which(peer, asked) {
+                at += 1;
+                continue;
+            }
+            peer.queue.remove(at);
+            peer.remember(asked, now, &limits);
+            let peer = peer.key;
+            if cancel && let Some(block) = self.geometry.block(asked.piece, asked.number) {
+                out.push(Action::Cancel { peer, block });
+            }
+            self.release(slot, asked);
+        }
+    }
+}

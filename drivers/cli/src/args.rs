@@ -1,0 +1,359 @@
+//! The command line. Every flag is also an environment variable: `CONVOY_` and the flag's name for those
+//! that verbs share, `CONVOY_`, the verb and the flag's name for the others.
+
+use crate::{
+    config::{PeerAddr, SeedBytes},
+    units::ByteSize,
+};
+use clap::{
+    ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum,
+    builder::{BoolishValueParser, FalseyValueParser},
+};
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Moves files between peers: a BitTorrent-compatible client.
+#[derive(Debug, Parser)]
+#[command(name = "convoy", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.\n\
+    Results go to stdout; progress and logs go to stderr. Every flag is also a variable CONVOY_….")]
+pub(crate) struct Args {
+    /// How to speak.
+    #[command(flatten)]
+    pub(crate) console: Console,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// How the program speaks.
+#[derive(Clone, Copy, Debug, Default, ClapArgs)]
+pub(crate) struct Console {
+    /// Print one JSON object a line: events, progress and results
+    #[arg(long, global = true, env = "CONVOY_JSON", value_parser = FalseyValueParser::new(), help_heading = "Console")]
+    pub(crate) json: bool,
+    /// Show no progress: results and errors only
+    #[arg(short, long, global = true, env = "CONVOY_QUIET", value_parser = FalseyValueParser::new(), help_heading = "Console")]
+    pub(crate) quiet: bool,
+    /// Log more; may repeat. CONVOY_LOG takes finer filters, such as convoy_tokio=trace
+    #[arg(short, long, global = true, env = "CONVOY_VERBOSE", action = ArgAction::Count, help_heading = "Console")]
+    pub(crate) verbose: u8,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Download a torrent, then seed it until Ctrl-C
+    Download(Download),
+    /// Serve data that is there, until Ctrl-C
+    Seed(Seed),
+    /// Make a .torrent of a file or a folder
+    Create(Create),
+    /// Show what a .torrent says
+    #[command(visible_alias = "show")]
+    Info(Info),
+    /// Print the magnet link of a .torrent
+    Magnet(Magnet),
+    /// Check data against a .torrent
+    Verify(Verify),
+    /// Run a whole swarm on this machine and check what it delivers
+    Demo(Demo),
+    /// Print a script that completes commands in a shell
+    Completions(Completions),
+    /// Print the version
+    Version,
+}
+
+/// `convoy download`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Download {
+    /// .torrent files, or - for one on stdin
+    #[arg(required_unless_present = "print_config", value_name = "SOURCE")]
+    pub(crate) sources: Vec<String>,
+    /// Flags that are settings too.
+    #[command(flatten)]
+    pub(crate) settings: DownloadSettings,
+    /// What the node is told.
+    #[command(flatten)]
+    pub(crate) node: NodeOptions,
+}
+
+/// Settings that only `download` has.
+#[derive(Debug, ClapArgs, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct DownloadSettings {
+    /// Where the files go [default: .]
+    #[arg(short, long, value_name = "DIR", env = "CONVOY_OUTPUT")]
+    output: Option<PathBuf>,
+    /// Stop when everything is there instead of seeding on
+    #[arg(long, env = "CONVOY_EXIT_WHEN_DONE", value_name = "BOOL", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    exit_when_done: Option<bool>,
+}
+
+/// `convoy seed`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Seed {
+    /// .torrent files, or - for one on stdin
+    #[arg(required_unless_present = "print_config", value_name = "SOURCE")]
+    pub(crate) sources: Vec<String>,
+    /// Flags that are settings too.
+    #[command(flatten)]
+    pub(crate) settings: DataSettings,
+    /// What the node is told.
+    #[command(flatten)]
+    pub(crate) node: NodeOptions,
+}
+
+/// Where data lie that are there already.
+#[derive(Debug, ClapArgs, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct DataSettings {
+    /// The folder that holds the torrent's file or folder [default: .]
+    #[arg(long, value_name = "DIR", env = "CONVOY_DATA")]
+    data: Option<PathBuf>,
+}
+
+/// `convoy verify`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Verify {
+    /// A .torrent file, or - for one on stdin
+    pub(crate) source: String,
+    /// The folder that holds the torrent's file or folder
+    #[arg(long, value_name = "DIR", env = "CONVOY_DATA", default_value = ".")]
+    pub(crate) data: PathBuf,
+}
+
+/// `convoy create`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Everything in a folder is taken, hidden files and empty files too, in the order of \
+    their names' bytes. Symbolic links and special files inside it are left out with a warning. The same \
+    input makes the same .torrent, byte for byte, unless --date is given.")]
+pub(crate) struct Create {
+    /// The file or folder to share
+    pub(crate) path: PathBuf,
+    /// Where to write the .torrent, or - for stdout; replaced if it exists [default: NAME.torrent]
+    #[arg(short, long, value_name = "FILE", env = "CONVOY_CREATE_OUTPUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Bytes in a piece, a power of two of 16KiB or more [default: by size]
+    #[arg(long, value_name = "SIZE", env = "CONVOY_CREATE_PIECE_LENGTH")]
+    pub(crate) piece_length: Option<ByteSize>,
+    /// A tracker; each one further is a tier of its own
+    #[arg(long, value_name = "URL", env = "CONVOY_CREATE_TRACKER", value_delimiter = ',', value_parser = address)]
+    pub(crate) tracker: Vec<String>,
+    /// An address where a web server has the same content
+    #[arg(long, value_name = "URL", env = "CONVOY_CREATE_WEBSEED", value_delimiter = ',', value_parser = address)]
+    pub(crate) webseed: Vec<String>,
+    /// Let peers be learnt from the trackers only
+    #[arg(long, env = "CONVOY_CREATE_PRIVATE", value_parser = FalseyValueParser::new())]
+    pub(crate) private: bool,
+    /// Free text, shown to those who look
+    #[arg(long, value_name = "TEXT", env = "CONVOY_CREATE_COMMENT")]
+    pub(crate) comment: Option<String>,
+    /// A tag that gives the same content another info-hash
+    #[arg(long, value_name = "TEXT", env = "CONVOY_CREATE_SOURCE")]
+    pub(crate) source: Option<String>,
+    /// Write a creation date: now, or the given seconds of Unix time
+    #[arg(long, value_name = "SECONDS", env = "CONVOY_CREATE_DATE", num_args = 0..=1, require_equals = true)]
+    pub(crate) date: Option<Option<i64>>,
+    /// Write no creation date (the default)
+    #[arg(long, conflicts_with = "date", env = "CONVOY_CREATE_NO_DATE", value_parser = FalseyValueParser::new())]
+    pub(crate) no_date: bool,
+}
+
+/// `convoy info`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Info {
+    /// A .torrent file, or - for one on stdin
+    pub(crate) source: String,
+}
+
+/// `convoy magnet`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Magnet {
+    /// A .torrent file, or - for one on stdin
+    pub(crate) source: String,
+}
+
+/// `convoy demo`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Demo {
+    /// How many leechers there are besides the seed
+    #[arg(long, value_name = "N", default_value = "3", env = "CONVOY_DEMO_PEERS",
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) peers: u8,
+    /// How many bytes the shared file has
+    #[arg(long, default_value = "64MiB", env = "CONVOY_DEMO_SIZE")]
+    pub(crate) size: ByteSize,
+    /// Bytes in a piece, a power of two of 16KiB or more [default: by size]
+    #[arg(long, value_name = "SIZE", env = "CONVOY_DEMO_PIECE_LENGTH")]
+    pub(crate) piece_length: Option<ByteSize>,
+    /// Where to make the scratch folder, which is removed at the end [default: the system's]
+    #[arg(long, env = "CONVOY_DEMO_DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// 64 hex digits that make the run repeatable; for tests
+    #[arg(long, value_name = "HEX", env = "CONVOY_SEED_BYTES")]
+    pub(crate) seed_bytes: Option<SeedBytes>,
+}
+
+/// `convoy completions`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Completions {
+    /// Which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// What a node can be told: each flag is a setting of the same name in the configuration file.
+#[derive(Debug, Default, ClapArgs, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[command(next_help_heading = "Node")]
+pub(crate) struct NodeOptions {
+    /// Where peers can reach us; a port that is taken is replaced by a free one.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "CONVOY_LISTEN",
+        help = "Where peers can reach us; a port that is taken is replaced by a free one [default: [::]:6881]"
+    )]
+    listen: Option<SocketAddr>,
+    /// A peer to begin with, HOST:PORT; may repeat
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "CONVOY_PEER",
+        visible_alias = "initial-peers",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    peer: Vec<PeerAddr>,
+    /// The most bytes a second from peers, such as 500k or 2Mi; 0 is no limit [default: 0]
+    #[arg(short, long, value_name = "RATE", env = "CONVOY_DOWNLOAD_LIMIT")]
+    download_limit: Option<ByteSize>,
+    /// The most bytes a second to peers; 0 is no limit [default: 0]
+    #[arg(short, long, value_name = "RATE", env = "CONVOY_UPLOAD_LIMIT")]
+    upload_limit: Option<ByteSize>,
+    /// The most peers of one torrent [default: 100]
+    #[arg(long, value_name = "N", env = "CONVOY_PEER_LIMIT")]
+    peer_limit: Option<u32>,
+    /// Where resume files are kept [default: $XDG_STATE_HOME/convoy]
+    #[arg(long, value_name = "DIR", env = "CONVOY_STATE")]
+    state: Option<PathBuf>,
+    /// Whether streams are encrypted; this build only knows `disabled` [default: disabled]
+    #[arg(long, value_name = "POLICY", env = "CONVOY_ENCRYPTION")]
+    encryption: Option<Encryption>,
+    /// Do without the DHT (this build has none)
+    #[arg(long, env = "CONVOY_NO_DHT", value_name = "BOOL", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    no_dht: Option<bool>,
+    /// Do without peer exchange (this build has none)
+    #[arg(long, env = "CONVOY_NO_PEX", value_name = "BOOL", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    no_pex: Option<bool>,
+    /// Do without uTP (this build has none)
+    #[arg(long, env = "CONVOY_NO_UTP", value_name = "BOOL", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    no_utp: Option<bool>,
+    /// 64 hex digits that make a run repeatable; for tests
+    #[arg(long, value_name = "HEX", env = "CONVOY_SEED_BYTES")]
+    seed_bytes: Option<SeedBytes>,
+    /// Settings as TOML [default: $XDG_CONFIG_HOME/convoy/config.toml, if it exists]
+    #[arg(long, value_name = "FILE", env = "CONVOY_CONFIG")]
+    #[serde(skip)]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the settings that hold, as a configuration file, and do nothing
+    #[arg(long, env = "CONVOY_PRINT_CONFIG", value_parser = FalseyValueParser::new())]
+    #[serde(skip)]
+    pub(crate) print_config: bool,
+}
+
+/// A URL, as far as one can tell without asking it.
+fn address(text: &str) -> Result<String, String> {
+    match text.split_once("://") {
+        Some((scheme, rest)) if !scheme.is_empty() && !rest.is_empty() => Ok(text.to_owned()),
+        _ => {
+            Err("an address begins with its protocol, such as udp://host:port/announce or https://host/path"
+                .into())
+        }
+    }
+}
+
+/// Whether streams are encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Encryption {
+    /// Never.
+    #[default]
+    #[serde(alias = "tolerated")]
+    #[value(alias = "tolerated")]
+    Disabled,
+    /// Where the peer can.
+    #[serde(alias = "preferred")]
+    #[value(alias = "preferred")]
+    Enabled,
+    /// Always.
+    #[serde(alias = "forced")]
+    #[value(alias = "forced")]
+    Required,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, error::ErrorKind};
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_fits_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_is_a_variable_too() {
+        let mut command = Args::command();
+        command.build();
+        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+            for arg in verb.get_opts().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str())) {
+                let name = arg.get_env().and_then(|name| name.to_str()).unwrap_or("nothing");
+                let flag = arg.get_long().expect("every flag has a long name");
+                let suffix = flag.replace('-', "_").to_uppercase();
+                assert!(name.starts_with("CONVOY_") && name.ends_with(&suffix), "{flag} is {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn documented_commands_are_understood() {
+        for line in [
+            "convoy create FILE -o x.torrent --piece-length 256KiB",
+            "convoy info x.torrent",
+            "convoy info x.torrent --json",
+            "convoy show -",
+            "convoy seed x.torrent --data DIR --listen 127.0.0.1:7001",
+            "convoy download x.torrent -o DIR --peer 127.0.0.1:7001 --exit-when-done --json",
+            "convoy download x.torrent --initial-peers host.example:1,[::1]:2 -d 500k -u 2Mi --peer-limit 7",
+            "convoy download --print-config",
+            "convoy verify x.torrent --data DIR",
+            "convoy -q demo --peers 5 --size 8MiB",
+            "convoy create DIR --date",
+            "convoy create DIR --date=1700000000",
+            "convoy completions zsh",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_told_apart() {
+        assert_eq!(parse("convoy download").unwrap_err().kind(), ErrorKind::MissingRequiredArgument);
+        assert_eq!(parse("convoy seed x --listen here").unwrap_err().kind(), ErrorKind::ValueValidation);
+        assert_eq!(parse("convoy seed x --peer ::1").unwrap_err().kind(), ErrorKind::ValueValidation);
+        assert_eq!(parse("convoy dht").unwrap_err().kind(), ErrorKind::InvalidSubcommand);
+        assert_eq!(
+            parse("convoy create x --date --no-date").unwrap_err().kind(),
+            ErrorKind::ArgumentConflict
+        );
+    }
+}

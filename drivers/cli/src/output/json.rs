@@ -1,0 +1,299 @@
+//! What `--json` prints: one object a line, its kind in `"event"`. This is the one place that lists them.
+//!
+//! Lengths and positions are bytes, rates bytes a second, durations seconds. Addresses are `IP:port`.
+
+use super::{Hex, lines};
+use convoy_core::{
+    engine::{PeerInfo, Progress, State},
+    id::InfoHash,
+};
+use serde::{Serialize, Serializer};
+use std::{net::SocketAddr, path::Path};
+
+/// A line.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Event<'a> {
+    /// Peers can reach us.
+    Listening { addr: SocketAddr },
+    /// Peers cannot reach us; we can still dial them.
+    NotListening { why: String },
+    /// A torrent was begun with.
+    Added {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        name: &'a str,
+        total: u64,
+        pieces: u32,
+    },
+    /// What was on disk is checked.
+    Checked {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        have: u32,
+        pieces: u32,
+    },
+    /// How a torrent stands; comes every second.
+    Progress {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        name: &'a str,
+        /// `checking`, `downloading`, `seeding`, `paused` or `failed`.
+        state: &'static str,
+        total: u64,
+        verified: u64,
+        downloaded: u64,
+        uploaded: u64,
+        wasted: u64,
+        down_rate: u64,
+        up_rate: u64,
+        peers_live: u32,
+        peers_known: u32,
+        /// `null` when nobody knows.
+        eta_s: Option<u64>,
+    },
+    /// A piece is verified and written.
+    Piece {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        index: u32,
+        /// Who sent most of it.
+        from: Option<SocketAddr>,
+    },
+    /// A piece did not match its hash; it is asked for again.
+    PieceFailed {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        index: u32,
+    },
+    /// A peer is connected.
+    Peer {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        addr: SocketAddr,
+        client: Option<&'a str>,
+        outgoing: bool,
+    },
+    /// A peer is gone.
+    PeerGone {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        addr: SocketAddr,
+        client: Option<&'a str>,
+        why: String,
+        downloaded: u64,
+        uploaded: u64,
+    },
+    /// A dial, or the handshake after it, failed.
+    DialFailed {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        addr: SocketAddr,
+        why: String,
+    },
+    /// A torrent is complete, verified and written.
+    Completed {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        name: &'a str,
+        path: &'a Path,
+        total: u64,
+        seconds: f64,
+        rate: u64,
+    },
+    /// What is known of a torrent was saved for the next run.
+    ResumeSaved {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        file: &'a Path,
+    },
+    /// Something failed.
+    Error { message: &'a str, file: Option<&'a str> },
+    /// `create`: the .torrent is written.
+    Created {
+        #[serde(flatten)]
+        torrent: Box<Torrent<'a>>,
+        file: &'a Path,
+    },
+    /// `info`: what a .torrent says.
+    Torrent(Box<Torrent<'a>>),
+    /// `magnet`: the link.
+    Magnet { uri: &'a str },
+    /// `verify`, `seed`: a file, and what is wrong with it.
+    File { path: &'a str, length: u64, status: FileStatus, bad_pieces: &'a [PieceRange] },
+    /// `verify`: the end.
+    VerifySummary {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        ok: bool,
+        have: u32,
+        pieces: u32,
+        files: usize,
+        bad_files: usize,
+    },
+    /// `download` and `seed`: the end.
+    Summary {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        name: &'a str,
+        complete: bool,
+        total: u64,
+        verified: u64,
+        downloaded: u64,
+        uploaded: u64,
+        wasted: u64,
+        seconds: f64,
+    },
+    /// `demo`: the end.
+    DemoSummary {
+        ok: bool,
+        /// Of one copy.
+        total: u64,
+        pieces: u32,
+        /// Until the last leecher was complete.
+        seconds: f64,
+        /// Bytes a second that all leechers together took in.
+        rate: u64,
+        nodes: &'a [DemoNode],
+    },
+}
+
+/// A node of `demo`.
+#[derive(Debug, Serialize)]
+pub(crate) struct DemoNode {
+    pub(crate) node: String,
+    /// Whether its copy, read back, matches every hash.
+    pub(crate) ok: bool,
+    pub(crate) seconds: f64,
+    pub(crate) rate: u64,
+    pub(crate) uploaded: u64,
+    pub(crate) wasted: u64,
+    /// How many of its pieces came from each node: the seed, then the leechers in order.
+    pub(crate) pieces_from: Vec<u32>,
+}
+
+/// What a .torrent says.
+#[derive(Debug, Serialize)]
+pub(crate) struct Torrent<'a> {
+    pub(crate) name: &'a str,
+    #[serde(serialize_with = "hex")]
+    pub(crate) info_hash: InfoHash,
+    pub(crate) info_hash_v2: Option<String>,
+    pub(crate) total: u64,
+    pub(crate) piece_length: u32,
+    pub(crate) pieces: u32,
+    pub(crate) files: Vec<InfoFile>,
+    pub(crate) trackers: &'a [Vec<String>],
+    pub(crate) web_seeds: &'a [String],
+    pub(crate) nodes: &'a [(String, u16)],
+    pub(crate) private: bool,
+    pub(crate) source: Option<&'a str>,
+    pub(crate) comment: Option<&'a str>,
+    pub(crate) created_by: Option<&'a str>,
+    /// Seconds of Unix time.
+    pub(crate) creation_date: Option<i64>,
+    pub(crate) non_canonical: bool,
+    pub(crate) magnet: String,
+}
+
+/// A file of a torrent.
+#[derive(Debug, Serialize)]
+pub(crate) struct InfoFile {
+    /// With `/` between its parts, from the torrent's name on.
+    pub(crate) path: String,
+    pub(crate) length: u64,
+    pub(crate) padding: bool,
+    pub(crate) executable: bool,
+}
+
+/// How a file on disk compares with its torrent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FileStatus {
+    /// All of its pieces match.
+    Ok,
+    /// There is no such file.
+    Missing,
+    /// Its length is not the torrent's.
+    WrongLength,
+    /// Some of its pieces do not match.
+    Damaged,
+    /// It cannot be read.
+    Unreadable,
+    /// It cannot be told: its bad pieces are shared with a file that is missing or of a wrong length.
+    Unknown,
+}
+
+/// Pieces `first` to `last`, both of them meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct PieceRange {
+    pub(crate) first: u32,
+    pub(crate) last: u32,
+}
+
+impl<'a> Event<'a> {
+    /// How a torrent stands.
+    pub(crate) fn progress(name: &'a str, progress: &Progress) -> Self {
+        Event::Progress {
+            info_hash: progress.info_hash,
+            name,
+            state: state_name(progress.state),
+            total: progress.total_bytes,
+            verified: progress.verified_bytes,
+            downloaded: progress.downloaded_bytes,
+            uploaded: progress.uploaded_bytes,
+            wasted: progress.wasted_bytes,
+            down_rate: progress.download_rate_bytes_per_s,
+            up_rate: progress.upload_rate_bytes_per_s,
+            peers_live: progress.peers_live,
+            peers_known: progress.peers_known,
+            eta_s: lines::eta(progress).0,
+        }
+    }
+
+    /// A peer came.
+    pub(crate) fn peer(info_hash: InfoHash, peer: &'a PeerInfo) -> Self {
+        let client = peer.client.as_deref();
+        Event::Peer { info_hash, addr: peer.remote, client, outgoing: peer.outgoing }
+    }
+
+    /// A peer went.
+    pub(crate) fn peer_gone(info_hash: InfoHash, peer: &'a PeerInfo, why: String) -> Self {
+        Event::PeerGone {
+            info_hash,
+            addr: peer.remote,
+            client: peer.client.as_deref(),
+            why,
+            downloaded: peer.downloaded_bytes,
+            uploaded: peer.uploaded_bytes,
+        }
+    }
+}
+
+/// The name of a state.
+fn state_name(state: State) -> &'static str {
+    match state {
+        State::Checking => "checking",
+        State::Downloading => "downloading",
+        State::Seeding => "seeding",
+        State::Paused => "paused",
+        State::Failed => "failed",
+    }
+}
+
+fn hex<S: Serializer>(info_hash: &InfoHash, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&Hex(&info_hash.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_flat_object_that_names_its_kind() {
+        let event = Event::Piece { info_hash: InfoHash([0xab; 20]), index: 7, from: "[::1]:5".parse().ok() };
+        let line = serde_json::to_string(&event).expect("json");
+        let hash = "ab".repeat(20);
+        assert_eq!(line, format!(r#"{{"event":"piece","info_hash":"{hash}","index":7,"from":"[::1]:5"}}"#));
+    }
+}

@@ -1,0 +1,83 @@
+//! Progress where there is no terminal: one line at a time.
+
+use super::printable;
+use crate::units::{ByteSize, Eta, Percent, Rate};
+use convoy_core::engine::{Progress, State};
+
+/// `[name] 42.17% (1.2 GiB / 2.9 GiB), ↓ 12.3 MiB/s, ↑ 1.1 MiB/s, ETA 2m10s, peers 17 live / 40 known`;
+/// what does not move is left out.
+pub(super) fn progress(name: &str, progress: &Progress) -> String {
+    let share = |done| share(done, progress.total_bytes);
+    let name = printable(name);
+    let up = Rate(progress.upload_rate_bytes_per_s);
+    let peers = format!("peers {} live / {} known", progress.peers_live, progress.peers_known);
+    match progress.state {
+        State::Checking => format!("[{name}] checking {}", share(progress.checked_bytes)),
+        State::Downloading => {
+            let (down, eta) = (Rate(progress.download_rate_bytes_per_s), eta(progress));
+            format!("[{name}] {}, ↓ {down}, ↑ {up}, ETA {eta}, {peers}", share(progress.verified_bytes))
+        }
+        State::Seeding => {
+            let sent = ByteSize(progress.uploaded_bytes);
+            format!("[{name}] seeding {}, ↑ {up}, {sent} sent, {peers}", share(progress.verified_bytes))
+        }
+        State::Paused => format!("[{name}] paused {}", share(progress.verified_bytes)),
+        State::Failed => format!("[{name}] failed at {}", share(progress.verified_bytes)),
+    }
+}
+
+/// `42.17% (1.2 GiB / 2.9 GiB)`.
+pub(super) fn share(done: u64, total: u64) -> String {
+    format!("{} ({} / {})", Percent { part: done, whole: total }, ByteSize(done), ByteSize(total))
+}
+
+/// When the download is complete, if it goes on like this.
+pub(super) fn eta(progress: &Progress) -> Eta {
+    let left = progress.total_bytes.saturating_sub(progress.verified_bytes);
+    Eta::new(left, progress.download_rate_bytes_per_s)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use convoy_core::id::InfoHash;
+
+    fn standing(state: State) -> Progress {
+        Progress {
+            info_hash: InfoHash([0; 20]),
+            state,
+            total_bytes: 1000 << 20,
+            verified_bytes: 250 << 20,
+            checked_bytes: 100 << 20,
+            downloaded_bytes: 260 << 20,
+            uploaded_bytes: 30 << 20,
+            wasted_bytes: 0,
+            download_rate_bytes_per_s: 10 << 20,
+            upload_rate_bytes_per_s: 1 << 20,
+            peers_live: 17,
+            peers_known: 40,
+        }
+    }
+
+    #[test]
+    fn a_download_has_the_documented_form() {
+        assert_eq!(
+            progress("name", &standing(State::Downloading)),
+            "[name] 25.00% (250.0 MiB / 1000.0 MiB), ↓ 10.0 MiB/s, ↑ 1.0 MiB/s, ETA 1m15s, \
+             peers 17 live / 40 known"
+        );
+    }
+
+    #[test]
+    fn what_does_not_move_is_left_out() {
+        assert_eq!(
+            progress("name", &standing(State::Checking)),
+            "[name] checking 10.00% (100.0 MiB / 1000.0 MiB)"
+        );
+        assert_eq!(
+            progress("name", &standing(State::Seeding)),
+            "[name] seeding 25.00% (250.0 MiB / 1000.0 MiB), ↑ 1.0 MiB/s, 30.0 MiB sent, \
+             peers 17 live / 40 known"
+        );
+    }
+}

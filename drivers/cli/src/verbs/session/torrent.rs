@@ -1,0 +1,162 @@
+//! A torrent of a session, as far as people are told of it.
+
+use crate::{
+    failure::Failure,
+    inspect::{inspect, place},
+    output::{Event as Line, FileStatus, Reporter, printable},
+    units::{ByteSize, Percent, Rate},
+    verbs::verify,
+};
+use convoy_core::{
+    bitfield::Bitfield,
+    engine::Progress,
+    id::{FileIndex, PieceIndex},
+    metainfo::Info,
+    storage::StorageError,
+};
+use std::{path::PathBuf, time::Instant};
+
+/// What is known of it.
+pub(super) struct Torrent {
+    pub(super) info: Info,
+    /// The folder that holds its file or folder.
+    folder: PathBuf,
+    /// Keeps what is known of it from one run to the next.
+    pub(super) resume: PathBuf,
+    /// When its download began.
+    began: Instant,
+    /// Bytes that were there before.
+    found: u64,
+    /// Bytes verified; at the end more than the last progress says.
+    verified: u64,
+    /// Bytes of blocks had from peers that are gone; at the end more than the last progress says.
+    downloaded: u64,
+    /// The same, sent to them.
+    uploaded: u64,
+    pub(super) progress: Option<Progress>,
+    pub(super) complete: bool,
+    /// What the system said last when it refused something of the files, and of which.
+    pub(super) refused: Option<(PathBuf, String)>,
+}
+
+impl Torrent {
+    /// A torrent that is not checked yet.
+    pub(super) fn new(info: Info, folder: PathBuf, resume: PathBuf) -> Self {
+        Self {
+            info,
+            folder,
+            resume,
+            began: Instant::now(),
+            found: 0,
+            verified: 0,
+            downloaded: 0,
+            uploaded: 0,
+            progress: None,
+            complete: false,
+            refused: None,
+        }
+    }
+
+    /// Begins to count, with what is there.
+    pub(super) fn begin(&mut self, have: &Bitfield) {
+        self.found = have.iter().map(|piece| u64::from(self.info.geometry.piece_size(piece))).sum();
+        self.verified = self.found;
+        self.began = Instant::now();
+    }
+
+    /// Counts a piece that came in.
+    pub(super) fn count_piece(&mut self, piece: PieceIndex) {
+        self.verified += u64::from(self.info.geometry.piece_size(piece));
+    }
+
+    /// Counts what was exchanged with a peer that is gone.
+    pub(super) fn count_exchange(&mut self, downloaded: u64, uploaded: u64) {
+        self.downloaded += downloaded;
+        self.uploaded += uploaded;
+    }
+
+    /// Names the files that keep a seed from serving.
+    pub(super) fn not_all_there(&self, have: &Bitfield, reporter: &Reporter) -> Failure {
+        let Self { info, folder, .. } = self;
+        let reports = inspect(info, folder, have);
+        let bad: Vec<_> = reports.iter().filter(|report| report.status != FileStatus::Ok).collect();
+        for report in &bad {
+            verify::print(report, reporter);
+        }
+        let (missing, pieces) = (have.len() - have.count(), have.len());
+        let place = bad.first().map_or_else(|| folder.clone(), |report| folder.join(&report.path));
+        Failure::new(format!(
+            "{}: {missing} of {pieces} pieces are missing or damaged, in {} of {} files under {}",
+            printable(&info.name),
+            bad.len(),
+            reports.len(),
+            folder.display()
+        ))
+        .at(&place)
+        .advise("name the folder that holds the data with --data, or fetch what is missing with `convoy download`")
+    }
+
+    /// Why it cannot go on.
+    pub(super) fn failed(&self, file: Option<FileIndex>, error: StorageError) -> Failure {
+        let (at, said) = self.refused.clone().unwrap_or_else(|| (self.place(file), error.to_string()));
+        let advice = match error {
+            StorageError::Full => "make room, and run it again: what is verified is kept",
+            StorageError::PermissionDenied => "make it writable, or choose another folder, and run it again",
+            StorageError::NotFound | StorageError::TooShort => "put it back, or download it again",
+            _ => "look for a fault of the disk, and run it again: what is verified is kept",
+        };
+        Failure::new(format!("{}: {said}", at.display())).at(&at).advise(advice)
+    }
+
+    /// Where a file lies, or all of them.
+    fn place(&self, file: Option<FileIndex>) -> PathBuf {
+        let file = file.and_then(|file| self.info.files.get(file.0 as usize));
+        file.map_or_else(|| self.folder.join(&self.info.name), |file| place(&self.folder, &file.path))
+    }
+
+    /// Says that everything is there.
+    pub(super) fn tell_completion(&self, reporter: &Reporter) {
+        let Self { info, folder, began, found, .. } = self;
+        let (time, total) = (began.elapsed(), info.geometry.total_length());
+        let (fetched, path) = (total.saturating_sub(*found), folder.join(&info.name));
+        let rate = Rate::mean(fetched, time);
+        let seconds = time.as_secs_f64();
+        reporter.event(&Line::Completed {
+            info_hash: info.info_hash,
+            name: &info.name,
+            path: &path,
+            total,
+            seconds,
+            rate: rate.0,
+        });
+        let (shown, size) = (path.display().to_string(), ByteSize(total));
+        let how = if fetched == 0 {
+            "all of it was there already".to_owned()
+        } else {
+            format!("{} fetched in {seconds:.1} s ({rate})", ByteSize(fetched))
+        };
+        reporter.result(format_args!("{}: complete, {size}, {how}", printable(&shown)));
+    }
+
+    /// Says how it stands at the end.
+    pub(super) fn sum_up(&self, reporter: &Reporter) {
+        let Self { info, progress, complete, began, verified, .. } = self;
+        let of = |field: fn(&Progress) -> u64| progress.as_ref().map_or(0, field);
+        let total = info.geometry.total_length();
+        reporter.event(&Line::Summary {
+            info_hash: info.info_hash,
+            name: &info.name,
+            complete: *complete,
+            total,
+            verified: *verified,
+            downloaded: self.downloaded.max(of(|progress| progress.downloaded_bytes)),
+            uploaded: self.uploaded.max(of(|progress| progress.uploaded_bytes)),
+            wasted: of(|progress| progress.wasted_bytes),
+            seconds: began.elapsed().as_secs_f64(),
+        });
+        if !complete {
+            let (name, share) = (printable(&info.name), Percent { part: *verified, whole: total });
+            reporter.note(format_args!("[{name}] stopped at {share}; the next run goes on from there"));
+        }
+    }
+}

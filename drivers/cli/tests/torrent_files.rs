@@ -1,0 +1,122 @@
+//! The verbs that make, show and check torrents.
+
+mod program;
+
+use program::Scratch;
+use std::{fs, io::Write, process::Stdio};
+
+#[test]
+fn create_makes_the_same_bytes_each_time() {
+    let scratch = Scratch::new();
+    scratch.file("file", 1_000_000);
+    scratch.run("create file -o x.torrent --piece-length 256KiB").ok();
+    scratch.run("create file -o y.torrent --piece-length 256KiB").ok();
+    let bytes = program::read(&scratch.path("x.torrent"));
+    assert_eq!(bytes, program::read(&scratch.path("y.torrent")));
+    let piped = scratch.command("create file --piece-length 256KiB -o -").output().expect("runs");
+    assert_eq!(bytes, piped.stdout);
+}
+
+#[test]
+fn info_shows_what_create_was_told() {
+    let scratch = Scratch::new();
+    scratch.file("top/b/x", 100_000);
+    scratch.file("top/a", 0);
+    let flags = "--tracker udp://t.example:1/a --tracker https://t.example/b --webseed https://w.example/d/ \
+                 --private --comment hello --source S --date=1700000000 --piece-length 16KiB";
+    let created = scratch.run(&format!("create top -o x.torrent {flags} --json")).ok().event("created");
+    let info = scratch.run("info x.torrent --json").ok().event("torrent");
+    assert_eq!(created["info_hash"], info["info_hash"]);
+    assert_eq!(info["files"][1]["path"], "top/b/x");
+    assert_eq!(info["total"], 100_000);
+    assert_eq!(info["pieces"], 7);
+    assert_eq!(info["trackers"], serde_json::json!([["udp://t.example:1/a"], ["https://t.example/b"]]));
+    assert_eq!(info["web_seeds"][0], "https://w.example/d/");
+    assert_eq!(info["private"], true);
+    assert_eq!((&info["comment"], &info["source"]), (&"hello".into(), &"S".into()));
+    assert_eq!(info["creation_date"], 1_700_000_000);
+    let shown = scratch.run("show x.torrent").ok().stdout;
+    for text in
+        ["Private       yes", "2023-11-14T22:13:20Z", "Pieces        7 of 16 KiB", "      x (97.7 KiB)"]
+    {
+        assert!(shown.contains(text), "{text} is not in {shown}");
+    }
+}
+
+#[test]
+fn magnet_reads_stdin_and_names_the_torrent() {
+    let scratch = Scratch::new();
+    scratch.file("file", 20_000);
+    scratch.run("create file -o x.torrent --tracker udp://t.example:1").ok();
+    let mut child = scratch
+        .command("magnet -")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let torrent = program::read(&scratch.path("x.torrent"));
+    child.stdin.take().expect("piped").write_all(&torrent).expect("written");
+    let ran = program::Ran::from(child.wait_with_output().expect("ends")).ok();
+    let hash = scratch.run("info x.torrent --json").ok().event("torrent")["info_hash"].clone();
+    let start = format!("magnet:?xt=urn:btih:{}&dn=file&tr=udp", hash.as_str().expect("hex"));
+    assert!(ran.stdout.starts_with(&start), "{}", ran.stdout);
+}
+
+#[test]
+fn verify_names_bad_files_and_pieces() {
+    let scratch = Scratch::new();
+    for (name, length) in [("top/a", 100_000), ("top/b", 20), ("top/c", 100_000)] {
+        scratch.file(name, length);
+    }
+    scratch.run("create top -o x.torrent --piece-length 16KiB").ok();
+    let sound = scratch.run("verify x.torrent --data .").ok();
+    assert_eq!(sound.stdout.lines().count(), 4, "{}", sound.stdout);
+
+    let mut bytes = program::read(&scratch.path("top/a"));
+    bytes[20_000] ^= 1;
+    fs::write(scratch.path("top/a"), bytes).expect("written");
+    fs::remove_file(scratch.path("top/c")).expect("removed");
+    let ran = scratch.run("verify x.torrent --data . --json");
+    assert_eq!(ran.code, Some(1));
+    let files: Vec<_> = ran.events().into_iter().filter(|event| event["event"] == "file").collect();
+    let statuses: Vec<_> = files.iter().map(|file| file["status"].as_str().expect("text")).collect();
+    assert_eq!(statuses, ["damaged", "unknown", "missing"]);
+    assert_eq!(files[0]["bad_pieces"], serde_json::json!([{"first": 1, "last": 1}, {"first": 6, "last": 6}]));
+    assert_eq!(ran.event("verify_summary")["have"], 5);
+    assert!(ran.event("error")["message"].as_str().is_some_and(|text| text.starts_with("3 of 3 files")));
+}
+
+#[test]
+fn create_refuses_what_others_could_not_read() {
+    let scratch = Scratch::new();
+    scratch.file("empty", 0);
+    scratch.file("top/a:b", 5);
+    scratch.file("file", 5);
+    for (line, code, text) in [
+        ("create empty", 1, "the total length is zero"),
+        ("create top", 1, "top/a:b"),
+        ("create nothing", 1, "nothing"),
+        ("create file --piece-length 1000", 2, "power of two"),
+        ("create file --tracker nowhere", 2, "udp://"),
+        ("create file -o no/such/folder/x.torrent", 1, "no/such/folder"),
+    ] {
+        let ran = scratch.run(line);
+        assert_eq!(ran.code, Some(code), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains(text), "{line}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_is_no_torrent_is_refused_by_name() {
+    let scratch = Scratch::new();
+    scratch.file("noise", 5000);
+    for verb in ["info", "magnet", "verify", "download", "seed"] {
+        let ran = scratch.run(&format!("{verb} noise"));
+        assert_eq!(ran.code, Some(1), "{verb}");
+        assert!(ran.stderr.contains("noise is not a .torrent"), "{verb}: {}", ran.stderr);
+        let ran = scratch.run(&format!("{verb} magnet:?xt=urn:btih:{}", "0".repeat(40)));
+        assert_eq!(ran.code, Some(1), "{verb}");
+        assert!(ran.stderr.contains("not supported yet"), "{verb}: {}", ran.stderr);
+    }
+}
