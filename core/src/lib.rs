@@ -25,6 +25,7 @@ extern crate std;
 // Floor 1: contract and values.
 pub mod bencode;
 pub mod bitfield;
+pub mod crypto;
 pub mod deadlines;
 pub mod id;
 pub mod machine;
