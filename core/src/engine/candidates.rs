@@ -12,6 +12,8 @@ pub(super) struct Candidates {
     waiting: BTreeSet<(Instant, SocketAddr)>,
     limit: usize,
     backoff: Backoff,
+    /// Those with which plain BitTorrent worked last time.
+    plain: BTreeSet<SocketAddr>,
 }
 
 /// How long to wait after failures.
@@ -44,7 +46,7 @@ pub(super) enum Ending {
 
 impl Candidates {
     pub(super) const fn new(limit: usize, backoff: Backoff) -> Self {
-        Self { known: BTreeMap::new(), waiting: BTreeSet::new(), limit, backoff }
+        Self { known: BTreeMap::new(), waiting: BTreeSet::new(), limit, backoff, plain: BTreeSet::new() }
     }
 
     /// Somebody knows this address. One that is known already keeps its state.
@@ -78,6 +80,20 @@ impl Candidates {
             }
         };
         self.set(remote, next);
+    }
+
+    /// Whether plain BitTorrent is what worked last time with this one.
+    pub(super) fn speaks_plain(&self, remote: SocketAddr) -> bool {
+        self.plain.contains(&remote)
+    }
+
+    /// What worked with this one, or that plain BitTorrent no longer does.
+    pub(super) fn note_speech(&mut self, remote: SocketAddr, plain: bool) {
+        if !plain {
+            self.plain.remove(&remote);
+        } else if self.known.contains_key(&remote) {
+            self.plain.insert(remote);
+        }
     }
 
     /// When the next one wants to be dialled.

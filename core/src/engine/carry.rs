@@ -64,7 +64,7 @@ impl Engine {
         out: &mut Outbox<Action>,
     ) {
         let event = match action {
-            swarm::Action::Send { stream, data } => return out.push(Action::Send { stream, data }),
+            swarm::Action::Send { stream, data } => return self.send(stream, data, out),
             swarm::Action::Storage(operation) => return out.push(Action::Storage { torrent, operation }),
             swarm::Action::Compute { token, job } => {
                 return out.push(Action::Compute { torrent, token, job });

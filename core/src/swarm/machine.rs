@@ -1,7 +1,7 @@
 //! The swarm's machine: what it holds, and how its parts are called.
 
 use super::{
-    Action, Config, Input, Memory, PeerEnd, Progress, Setup, State,
+    Action, Config, Encryption, Input, Memory, PeerEnd, Progress, Setup, State,
     check::{Checks, Compute, ComputeKey},
     fill::Fill,
     gather::{Gather, GatherKey, OperationKey, Pending},
@@ -248,8 +248,13 @@ impl Swarm {
             download_rate_bytes_per_s: self.downloaded.sample(now),
             upload_rate_bytes_per_s: self.uploaded.sample(now),
             peers_live: self.peers.len() as u32,
+            peers_encrypted: self.encrypted_peers(),
             peers_known: 0,
         }
+    }
+
+    fn encrypted_peers(&self) -> u32 {
+        self.peers.iter().filter(|(_, peer)| peer.info.encryption != Encryption::None).count() as u32
     }
 
     fn state(&self) -> State {

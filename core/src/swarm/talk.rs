@@ -22,6 +22,7 @@ impl Swarm {
         let info = PeerInfo {
             remote: joined.remote,
             outgoing: joined.outgoing,
+            encryption: joined.encryption,
             peer_id: joined.peer_id,
             client: None,
             downloaded_bytes: 0,
