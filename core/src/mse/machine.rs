@@ -65,10 +65,10 @@ pub enum Action {
 
 /// The handshake's machine, for either side. See the [module](super) for both at work.
 ///
-/// It gives at most two actions a call and sends less than 1.3 KiB of its own in all, besides the
-/// initiator's payload; it keeps
-/// at most 66 KiB of initial payload and [`REST_MAX`](super::REST_MAX) bytes while a torrent is being
-/// identified. After the last action it wants nothing and ignores everything.
+/// It gives at most four actions a call, and sends less than 1.3 KiB of its own in all besides the
+/// initiator's payload. It keeps the initial payload as far as it came, in at most twice the room, and at
+/// most [`REST_MAX`](super::REST_MAX) bytes while a torrent is being identified. After the last action it
+/// wants nothing and ignores everything.
 #[derive(Debug)]
 pub struct Handshake {
     clock: Clock,

@@ -87,6 +87,8 @@ mod policy;
 mod reader;
 mod responder;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 pub use cipher::Ciphers;
 pub use config::Config;

@@ -65,7 +65,6 @@ impl<const N: usize> Scan<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     #[test]
