@@ -32,6 +32,7 @@ const ENTRIES: usize = 1 << WINDOW;
 /// Row i, column j: 2 to the power of j × 16^i. 60 KiB.
 static POWERS_OF_TWO: [[Element; ENTRIES]; WINDOWS] = powers_of_two();
 
+#[allow(clippy::indexing_slicing, reason = "made by the compiler: what is out of bounds does not compile")]
 const fn powers_of_two() -> [[Element; ENTRIES]; WINDOWS] {
     let mut table = [[Element::ONE; ENTRIES]; WINDOWS];
     let mut base = Element::new(&U768::from_u8(2));

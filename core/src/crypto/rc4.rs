@@ -3,6 +3,7 @@
 //! It is nearly the whole cost of an encrypted transfer. The state is kept as bytes, indices wrap by
 //! their type so that no access needs a check, and eight bytes of keystream are made before they meet
 //! the data in one operation.
+#![allow(clippy::indexing_slicing, reason = "a byte is always inside 256 entries")]
 
 use zeroize::Zeroize;
 
@@ -20,7 +21,7 @@ const DROP: usize = 1024;
 /// Rc4::new(b"a key").apply(&mut text);
 /// assert_eq!(&text, b"convoy");
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Rc4 {
     state: [u8; 256],
     i: u8,
