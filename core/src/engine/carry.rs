@@ -110,6 +110,13 @@ impl Engine {
         if !stream.closed {
             out.push(Action::Close { stream: id });
         }
+        if stream.outgoing
+            && let Some(torrent) = self.torrents.get_mut(torrent)
+        {
+            torrent
+                .candidates
+                .note(stream.remote, |known| known.prefers_encryption = peer.prefers_encryption);
+        }
         let useful = peer.downloaded_bytes + peer.uploaded_bytes > 0;
         out.push(Action::Event(Event::PeerGone { info_hash, peer, why: why.clone() }));
         let ending = ending(&why);

@@ -31,9 +31,7 @@ impl Engine {
             && self.streams.slab.len() < limits.connections
             && let Some(remote) = torrent.candidates.take(now)
         {
-            let plain = torrent.candidates.speaks_plain(remote);
-            let known = mse::Known { plain, prefers_encryption: false };
-            let attempt = Attempt::first(&self.config.encryption, known);
+            let attempt = Attempt::first(&self.config.encryption, torrent.candidates.known(remote));
             let at = now + self.config.connect_timeout;
             let stream = self.streams.insert(Stream::dialled(id, remote, attempt, at));
             self.stream_deadlines.set(stream.index(), Some(Deadline { at, why: "connect" }));
@@ -207,7 +205,7 @@ impl Engine {
         let (remote, outgoing, encryption) = (stream.remote, stream.outgoing, stream.encryption());
         self.stream_deadlines.set(id.index(), None);
         if outgoing && let Some(torrent) = self.torrents.get_mut(torrent) {
-            torrent.candidates.note_speech(remote, encryption == Encryption::None);
+            torrent.candidates.note(remote, |known| known.plain = encryption == Encryption::None);
         }
         self.streams.advance(id, Stage::Joining { torrent });
         let reserved = our_bits().both(theirs);

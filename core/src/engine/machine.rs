@@ -241,6 +241,7 @@ impl Engine {
             paused: add.paused,
             client: self.config.client.clone(),
             listen_port: self.local.map(|local| local.port()),
+            prefers_encryption: self.config.encryption.outgoing != mse::Policy::Disabled,
             config: self.config.swarm.clone(),
         };
         let backoff = Backoff { first: self.config.redial_after, at_most: self.config.redial_at_most };

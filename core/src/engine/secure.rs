@@ -178,7 +178,7 @@ impl Engine {
         let Some((attempt, reached)) = stream.attempt.zip(reached) else { return false };
         let Some(state) = self.torrents.get_mut(torrent) else { return false };
         if attempt.speech() == Speech::Plain {
-            state.candidates.note_speech(stream.remote, false);
+            state.candidates.note(stream.remote, |known| known.plain = false);
         }
         let next = attempt.after(&self.config.encryption, reached);
         let Some(next) = next.filter(|_| ending(why) != Ending::Never && state.swarm.is_open()) else {

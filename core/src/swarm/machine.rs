@@ -54,6 +54,7 @@ use core::convert::Infallible;
 ///     paused: false,
 ///     client: "Convoy 0.1.0".into(),
 ///     listen_port: None,
+///     prefers_encryption: true,
 ///     config: Config::default(),
 /// };
 ///
@@ -73,6 +74,7 @@ pub struct Swarm {
     pub(super) peer_id: PeerId,
     pub(super) client: String,
     pub(super) listen_port: Option<u16>,
+    pub(super) prefers_encryption: bool,
     clock: Clock,
     pub(super) phase: Phase,
     paused: bool,
@@ -144,7 +146,7 @@ impl Swarm {
     /// A torrent that has not begun.
     #[must_use]
     pub fn new(setup: Setup, seed: Seed) -> Self {
-        let Setup { info, peer_id, verdict, paused, client, listen_port, config } = setup;
+        let Setup { info, peer_id, verdict, paused, client, listen_port, prefers_encryption, config } = setup;
         let mut random = Random::new(seed);
         let geometry = info.geometry;
         let layout = Layout::new(info.files.iter().map(|file| (file.length, file.padding)), geometry);
@@ -169,6 +171,7 @@ impl Swarm {
             peer_id,
             client,
             listen_port,
+            prefers_encryption,
             have,
             paused,
             phase: Phase::New,

@@ -204,6 +204,8 @@ pub struct Setup {
     pub client: String,
     /// Where we listen, as peers hear it.
     pub listen_port: Option<u16>,
+    /// Whether peers hear that we prefer encryption.
+    pub prefers_encryption: bool,
     /// How it behaves.
     pub config: Config,
 }
@@ -299,6 +301,8 @@ pub struct PeerInfo {
     pub outgoing: bool,
     /// What becomes of its bytes on their way.
     pub encryption: Encryption,
+    /// Whether it says that it prefers encryption (`e` of BEP 10).
+    pub prefers_encryption: bool,
     /// Its name.
     pub peer_id: PeerId,
     /// Its program, as it says (`v` of BEP 10).

@@ -305,6 +305,7 @@ fn setup(complete: bool) -> (Setup, Vec<u8>) {
         paused: false,
         client: String::from("test"),
         listen_port: None,
+        prefers_encryption: false,
         config: Config::default(),
     };
     (setup, content)
