@@ -234,7 +234,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            download_memory: 12 << 20,
+            download_memory: 6 << 20,
             hash_memory: 8 << 20,
             upload_memory: 16 << 20,
             send_window: 1 << 20,
