@@ -1,8 +1,9 @@
 //! RC4, as MSE uses it.
 //!
 //! It is nearly the whole cost of an encrypted transfer. The state is kept as bytes, indices wrap by
-//! their type so that no access needs a check, and eight bytes of keystream are made before they meet
-//! the data in one operation.
+//! their type so that no access needs a check, eight bytes of keystream are made before they meet the
+//! data in one operation, and the entry that the next byte begins with is read before this byte's swap is
+//! written, so that it need not wait for it.
 #![allow(clippy::indexing_slicing, reason = "a byte is always inside 256 entries")]
 
 use zeroize::Zeroize;
@@ -53,16 +54,21 @@ impl Rc4 {
 
     /// Combines `data` with the next bytes of the keystream.
     pub fn apply(&mut self, data: &mut [u8]) {
-        let (mut i, mut j) = (self.i, self.j);
+        let (mut i, mut j) = (self.i.wrapping_add(1), self.j);
         let state = &mut self.state;
+        let mut x = state[usize::from(i)];
         let mut next = || {
-            i = i.wrapping_add(1);
-            let x = state[usize::from(i)];
             j = j.wrapping_add(x);
             let y = state[usize::from(j)];
+            let after = i.wrapping_add(1);
+            let ahead = state[usize::from(after)];
             state[usize::from(i)] = y;
             state[usize::from(j)] = x;
-            state[usize::from(x.wrapping_add(y))]
+            let byte = state[usize::from(x.wrapping_add(y))];
+            // Unless the swap changed it after all.
+            x = if j == after { x } else { ahead };
+            i = after;
+            byte
         };
         let (chunks, rest) = data.as_chunks_mut::<8>();
         for chunk in chunks {
@@ -70,7 +76,7 @@ impl Rc4 {
             *chunk = (u64::from_ne_bytes(*chunk) ^ u64::from_ne_bytes(stream)).to_ne_bytes();
         }
         rest.iter_mut().for_each(|byte| *byte ^= next());
-        (self.i, self.j) = (i, j);
+        (self.i, self.j) = (i.wrapping_sub(1), j);
     }
 }
 

@@ -22,6 +22,7 @@ pub struct Config {
     /// How much a responder accepts with an offer, in bytes. By default all that an offer can say.
     pub max_ia: u16,
     /// How long a handshake may take from construction on, however many bytes trickle in. 30 s by default.
+    /// One deadline for this handshake and the plain one inside it is the caller's to keep.
     pub timeout: Duration,
 }
 

@@ -102,6 +102,24 @@ impl Handshake {
     ///
     /// Speaks in its first call: call `handle_timeout` at once (its first deadline is `now`). What it
     /// offers is `level`, which an [`Attempt`](super::Attempt) tells.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use convoy_core::{
+    ///     Instant, Machine, Outbox,
+    ///     id::InfoHash,
+    ///     mse::{Action, Config, Handshake, Level, PAD_MAX},
+    /// };
+    ///
+    /// let (config, hello) = (Config::default(), Bytes::from_static(b"hello"));
+    /// let mut alice =
+    ///     Handshake::initiator(&config, Level::Both, InfoHash([1; 20]), hello, [1; 32], Instant::ZERO);
+    /// let mut out = Outbox::new();
+    /// alice.handle_timeout(Instant::ZERO, &mut out)?;
+    /// let Some(Action::Send(key)) = out.drain().next() else { panic!("she speaks first") };
+    /// assert!((96..=96 + PAD_MAX).contains(&key.len()));
+    /// # Ok::<(), convoy_core::mse::Error>(())
+    /// ```
     #[must_use]
     pub fn initiator(
         config: &Config,
@@ -116,6 +134,26 @@ impl Handshake {
     }
 
     /// For the side that was dialled. Speaks when it knows that the peer speaks MSE.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use convoy_core::{
+    ///     Instant, Machine, Outbox,
+    ///     mse::{Action, Config, Error, Handshake, Input, PeerIncompatible, Policy},
+    /// };
+    ///
+    /// let (now, plain) = (Instant::ZERO, BytesMut::from("\x13BitTorrent protocol and more"));
+    /// let mut out = Outbox::new();
+    /// let mut bob = Handshake::responder(&Config::default(), [2; 32], now);
+    /// bob.handle_input(now, Input::Received(plain.clone()), &mut out)?;
+    /// assert!(out.drain().eq([Action::PlainDetected { bytes: plain.clone() }]));
+    ///
+    /// let strict = Config { incoming: Policy::Required, ..Config::default() };
+    /// let mut bob = Handshake::responder(&strict, [2; 32], now);
+    /// let refused = Error::Incompatible(PeerIncompatible::PlainRefused);
+    /// assert_eq!(bob.handle_input(now, Input::Received(plain), &mut out), Err(refused));
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn responder(config: &Config, seed: Seed, now: Instant) -> Self {
         Self::new(Role::Responder(Responder::new(Source::Seed(seed), *config)), config, now)

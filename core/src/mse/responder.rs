@@ -109,8 +109,7 @@ impl Responder {
                 return Ok(Step::Over);
             }
             (Opening::Other, Policy::Disabled) => return Err(PeerIncompatible::EncryptionRefused.into()),
-            (Opening::Undecided, _) => return Ok(self.wait(State::Listening(source))),
-            (Opening::Other, Policy::Enabled | Policy::Required) => {}
+            (Opening::Undecided, _) | (Opening::Other, Policy::Enabled | Policy::Required) => {}
         }
         let Some(key) = reader.field::<KEY_LENGTH>() else { return Ok(self.wait(State::Listening(source))) };
         let key = PublicKey::from_bytes(key).ok_or(PeerMisbehaved::BadPublicKey)?;
