@@ -15,9 +15,16 @@
 //! stale. A piece that enters a run of wanted pieces changes places with a random one, so equals come in
 //! random order and a swarm spreads.
 
+#[cfg(test)]
+mod tests;
+
 use super::slots::Slots;
 use crate::{bitfield::Bitfield, id::PieceIndex, random::Random};
 use alloc::{vec, vec::Vec};
+
+/// A bitfield that changes more than one piece in so many is counted anew as a whole: that reads memory in
+/// order, where piece after piece reads it at random.
+const RECOUNT_SHARE: u32 = 16;
 
 /// Copies of each piece and the order of the wanted ones: 10 bytes and 1 bit a piece.
 #[derive(Clone, Debug)]
@@ -50,16 +57,13 @@ impl Availability {
         let mut all = Self {
             seeds: 0,
             copies: vec![0; pieces as usize],
-            order: (0..pieces).collect(),
-            place: (0..pieces).collect(),
+            order: vec![0; pieces as usize],
+            place: vec![0; pieces as usize],
             levels: vec![Level { start: 0, middle: pieces }],
             occupied: Slots::default(),
             wanted: Bitfield::full(pieces),
         };
-        for place in (1..pieces).rev() {
-            all.swap(place, random.below(place + 1));
-        }
-        all.note(0);
+        all.recount(&Bitfield::new(pieces), |copies| copies, random);
         all
     }
 
@@ -93,6 +97,24 @@ impl Availability {
     /// A peer that has everything is gone, or has everything no longer.
     pub(super) const fn remove_seed(&mut self) {
         self.seeds = self.seeds.saturating_sub(1);
+    }
+
+    /// A peer with a bitfield came.
+    pub(super) fn add(&mut self, pieces: &Bitfield, random: &mut Random) {
+        if pieces.count() > pieces.len() / RECOUNT_SHARE {
+            self.recount(pieces, |copies| copies.saturating_add(1), random);
+        } else {
+            pieces.iter().for_each(|piece| self.raise(piece, random));
+        }
+    }
+
+    /// A peer with a bitfield is gone.
+    pub(super) fn remove(&mut self, pieces: &Bitfield, random: &mut Random) {
+        if pieces.count() > pieces.len() / RECOUNT_SHARE {
+            self.recount(pieces, |copies| copies.saturating_sub(1), random);
+        } else {
+            pieces.iter().for_each(|piece| self.lower(piece, random));
+        }
     }
 
     /// One more peer with a bitfield has `piece`.
@@ -163,6 +185,66 @@ impl Availability {
         }
     }
 
+    /// Changes the copies of many pieces, and sorts all of them anew by counting.
+    fn recount(&mut self, pieces: &Bitfield, change: impl Fn(u16) -> u16, random: &mut Random) {
+        self.levels.push(Level { start: 0, middle: 0 });
+        self.levels.fill(Level { start: 0, middle: 0 });
+        for (piece, copies) in (0..).map(PieceIndex).zip(&mut self.copies) {
+            if pieces.get(piece) {
+                *copies = change(*copies);
+            }
+            // For now how many others, and how many wanted, the level has.
+            if let Some(run) = self.levels.get_mut(usize::from(*copies)) {
+                let count = if self.wanted.get(piece) { &mut run.middle } else { &mut run.start };
+                *count += 1;
+            }
+        }
+        self.lay_out();
+        self.occupied.clear();
+        for level in 0..self.levels.len() {
+            self.shuffle(level, random);
+            self.note(level);
+        }
+        for (place, piece) in (0..).zip(&self.order) {
+            if let Some(known) = self.place.get_mut(*piece as usize) {
+                *known = place;
+            }
+        }
+    }
+
+    /// Turns counts of pieces into places, and puts every piece into its run.
+    fn lay_out(&mut self) {
+        let mut end = 0;
+        for run in &mut self.levels {
+            let Level { start: others, middle: wanted } = *run;
+            *run = Level { start: end, middle: end + wanted };
+            end = run.middle + others;
+        }
+        let mut next = self.levels.clone();
+        for ((piece, copies), wanted) in
+            (0..).zip(&self.copies).zip((0..).map(|at| self.wanted.get(PieceIndex(at))))
+        {
+            let Some(run) = next.get_mut(usize::from(*copies)) else { continue };
+            let place = if wanted { &mut run.start } else { &mut run.middle };
+            if let Some(at) = self.order.get_mut(*place as usize) {
+                *at = piece;
+            }
+            *place += 1;
+        }
+        while self.levels.len() > 1 && self.levels.last().is_some_and(|run| run.start == end) {
+            self.levels.pop();
+        }
+    }
+
+    /// Puts the wanted pieces of a level into random order. Their places are not written down.
+    fn shuffle(&mut self, level: usize, random: &mut Random) {
+        let Some(Level { start, middle }) = self.levels.get(level).copied() else { return };
+        let Some(run) = self.order.get_mut(start as usize..middle as usize) else { return };
+        for last in (1..run.len()).rev() {
+            run.swap(last, random.below(last as u32 + 1) as usize);
+        }
+    }
+
     /// From the wanted pieces of its level to the others: over the level's middle.
     fn leave(&mut self, piece: PieceIndex, level: usize) {
         let Some(run) = self.levels.get_mut(level) else { return };
@@ -227,72 +309,5 @@ impl Availability {
             Some(run) if run.middle > run.start => self.occupied.insert(level),
             _ => self.occupied.remove(level),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    impl Availability {
-        /// The array is sorted, the places are right, and the runs say what is wanted.
-        fn check(&self) {
-            for (place, piece) in self.order.iter().enumerate() {
-                assert_eq!(self.place[*piece as usize] as usize, place);
-                let level = self.copies[*piece as usize] as usize;
-                let Level { start, middle } = self.levels[level];
-                let end = self.levels.get(level + 1).map_or(self.order.len() as u32, |next| next.start);
-                assert!(start <= middle && middle <= end && (start..end).contains(&(place as u32)));
-                assert_eq!(self.wanted.get(PieceIndex(*piece)), (place as u32) < middle);
-                assert_eq!(self.occupied.contains(level), start < middle);
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_order_stays_sorted_and_counts_equal_a_recount(
-            changes in proptest::collection::vec((0_u32..25, 0_u8..6), 0..400)
-        ) {
-            let mut random = Random::new([3; 32]);
-            let mut all = Availability::new(20, &mut random);
-            let (mut copies, mut wanted) = ([0_u32; 20], [true; 20]);
-            for (piece, change) in changes {
-                let index = PieceIndex(piece);
-                match (change, copies.get_mut(piece as usize)) {
-                    (0..=2, known) => {
-                        all.raise(index, &mut random);
-                        known.into_iter().for_each(|copies| *copies += 1);
-                    }
-                    (3, known) => {
-                        all.lower(index, &mut random);
-                        known.into_iter().for_each(|copies| *copies = copies.saturating_sub(1));
-                    }
-                    (_, known) => {
-                        let changed = all.set_wanted(index, change == 4, &mut random);
-                        prop_assert_eq!(changed, known.is_some() && wanted[piece as usize] != (change == 4));
-                        wanted.get_mut(piece as usize).into_iter().for_each(|wanted| *wanted = change == 4);
-                    }
-                }
-                all.check();
-            }
-            let rarest: Vec<u32> = all.rarest_first().map(|piece| copies[piece.0 as usize]).collect();
-            prop_assert!(rarest.is_sorted());
-            prop_assert_eq!(rarest.len(), wanted.iter().filter(|wanted| **wanted).count());
-            prop_assert!((0..20).all(|piece| all.of(PieceIndex(piece)) == copies[piece as usize]));
-        }
-    }
-
-    #[test]
-    fn equals_come_in_another_order_for_another_seed() {
-        let order = |seed| {
-            let mut random = Random::new([seed; 32]);
-            let mut all = Availability::new(50, &mut random);
-            (0..50).for_each(|piece| all.raise(PieceIndex(piece), &mut random));
-            all.rarest_first().collect::<Vec<_>>()
-        };
-        assert_ne!(order(1), order(2));
-        assert_eq!(order(1), order(1));
     }
 }

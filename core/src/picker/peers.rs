@@ -65,10 +65,8 @@ impl Picker {
         match &pieces {
             Pieces::None => {}
             Pieces::Some(bits) => {
-                for piece in bits.iter() {
-                    self.order.raise(piece, &mut self.random);
-                    wanted += u32::from(!self.have.get(piece));
-                }
+                self.order.add(bits, &mut self.random);
+                wanted = bits.iter().map(|piece| u32::from(!self.have.get(piece))).sum();
             }
             Pieces::All => self.order.add_seed(),
         }
@@ -84,7 +82,7 @@ impl Picker {
     fn uncount(&mut self, pieces: Pieces) {
         match pieces {
             Pieces::None => {}
-            Pieces::Some(bits) => bits.iter().for_each(|piece| self.order.lower(piece, &mut self.random)),
+            Pieces::Some(bits) => self.order.remove(&bits, &mut self.random),
             Pieces::All => self.order.remove_seed(),
         }
     }
