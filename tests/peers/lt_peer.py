@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A libtorrent peer for tests: plain TCP on loopback, every kind of discovery off.
+"""A libtorrent peer for tests: TCP on loopback, every kind of discovery off, plain unless told otherwise.
 
   lt_peer.py make PATH OUT --piece-length BYTES [--pad]     make a v1 torrent, say its info-hash and files
   lt_peer.py info TORRENT                                   say the same of a torrent
@@ -58,12 +58,21 @@ def make(a):
     say("made", **describe(a.out))
 
 
+# Policy and level. "enabled" is libtorrent's default; "plaintext" encrypts handshakes alone.
+ENCRYPTION = {
+    "disabled": (lt.enc_policy.pe_disabled, lt.enc_level.pe_both),
+    "enabled": (lt.enc_policy.pe_enabled, lt.enc_level.pe_both),
+    "plaintext": (lt.enc_policy.pe_forced, lt.enc_level.pe_plaintext),
+    "rc4": (lt.enc_policy.pe_forced, lt.enc_level.pe_rc4),
+}
+
+
 def settings(a):
-    plain = int(lt.enc_policy.pe_disabled)
+    policy, level = map(int, ENCRYPTION[a.encryption])
     return {
         "listen_interfaces": f"127.0.0.1:{a.port}",
         "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
-        "in_enc_policy": plain, "out_enc_policy": plain,
+        "in_enc_policy": policy, "out_enc_policy": policy, "allowed_enc_level": level,
         "enable_incoming_utp": False, "enable_outgoing_utp": False,
         "allow_multiple_connections_per_ip": True,  # every peer of a test is 127.0.0.1
         "min_reconnect_time": 1, "no_connect_privileged_ports": False, "ssrf_mitigation": False,
@@ -174,6 +183,7 @@ def main():
         p.add_argument("dir")
         p.add_argument("--port", type=int, default=0, help="0: any")
         p.add_argument("--peer", action="append", default=[], help="whom to dial, HOST:PORT")
+        p.add_argument("--encryption", choices=ENCRYPTION, default="disabled")
         p.add_argument("--upload-limit", type=int, default=0, help="bytes a second; 0: none")
         p.add_argument("--linger", action="store_true", help="serve on when complete")
         p.add_argument("--wait", action="store_true", help="begin after a line on stdin")

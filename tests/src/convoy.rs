@@ -1,6 +1,7 @@
 //! The program under test.
 
 use crate::{
+    encryption::Policy,
     process::{Outcome, Peer, Process},
     scratch::{Payload, Scratch},
 };
@@ -15,6 +16,12 @@ use std::{
 
 /// `--listen`, as a variable so that the last word counts.
 const LISTEN: &str = "CONVOY_LISTEN";
+
+/// `--encryption`, for the same reason.
+const ENCRYPTION: &str = "CONVOY_ENCRYPTION";
+
+/// `--encryption-level`, for the same reason.
+const ENCRYPTION_LEVEL: &str = "CONVOY_ENCRYPTION_LEVEL";
 
 /// One invocation of `convoy`, in a home of its own, with `--json`.
 #[derive(Debug)]
@@ -91,6 +98,14 @@ impl Convoy {
         self
     }
 
+    /// Encrypts like that instead of not at all.
+    #[must_use]
+    pub fn encryption(mut self, policy: Policy) -> Self {
+        let (policy, level) = policy.names();
+        self.0.env(ENCRYPTION, policy).env(ENCRYPTION_LEVEL, level);
+        self
+    }
+
     /// Starts it.
     #[must_use]
     pub fn spawn(mut self) -> Process {
@@ -127,10 +142,10 @@ impl Convoy {
         Process::spawn(&self.name(), &mut shell).wait_exit()
     }
 
-    /// Any port of loopback, and every kind of discovery off.
+    /// Any port of loopback, plain streams, and every kind of discovery off.
     fn quiet(mut self) -> Self {
-        self.0.env(LISTEN, "127.0.0.1:0");
-        self.args(&["--no-dht", "--no-pex", "--no-utp", "--encryption", "disabled"])
+        self.0.env(LISTEN, "127.0.0.1:0").env(ENCRYPTION, "disabled");
+        self.args(&["--no-dht", "--no-pex", "--no-utp"])
     }
 
     fn name(&self) -> String {

@@ -6,11 +6,13 @@
 //! - [`scratch`]: a folder for one test, with deterministic data and torrents made by libtorrent
 //! - [`process`]: a child process and its events
 //! - [`convoy`]: the program under test
-//! - [`peers`]: libtorrent and aria2
+//! - [`peers`]: libtorrent, aria2, and clients that run as daemons
+//! - [`encryption`]: how streams are encrypted, by what peers are told and what the program says
 //! - [`mount`]: bad disks
 //! - [`raw`]: a peer that says what the test wants, to the byte
 
 pub mod convoy;
+pub mod encryption;
 pub mod mount;
 pub mod peers;
 pub mod process;

@@ -1,6 +1,10 @@
 //! Peers that others wrote.
 
-use crate::process::{PATIENCE, Peer, Process, poll};
+use crate::{
+    encryption::Crypto,
+    process::{PATIENCE, Peer, Process, poll},
+    scratch::Scratch,
+};
 use serde_json::Value;
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
@@ -15,6 +19,17 @@ pub struct Libtorrent;
 /// aria2, by `tests/peers/aria2`.
 #[derive(Debug)]
 pub struct Aria2;
+
+/// A client that runs as a daemon, by `tests/peers/daemon_peer.py`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Daemon {
+    /// Transmission. It never dials loopback, and unchokes after about ten seconds.
+    Transmission,
+    /// qBittorrent.
+    Qbittorrent,
+    /// rTorrent. It cannot be told of a peer.
+    Rtorrent,
+}
 
 impl Libtorrent {
     /// Makes a torrent; gives what the script says of it. A piece length of 0 is libtorrent's choice.
@@ -51,6 +66,20 @@ impl Libtorrent {
         Self::ready(Self::command("seed").arg(torrent).arg(dir).args(["--upload-limit", &limit]))
     }
 
+    /// Serves what is right in `dir`, encrypted like that.
+    #[must_use]
+    pub fn seed_crypto(torrent: &Path, dir: &Path, crypto: Crypto) -> Peer {
+        Self::ready(Self::command("seed").arg(torrent).arg(dir).args(["--encryption", crypto.name()]))
+    }
+
+    /// Downloads into `dir` from the peer that it dials, encrypted like that.
+    #[must_use]
+    pub fn download_crypto(torrent: &Path, dir: &Path, peer: SocketAddr, crypto: Crypto) -> Peer {
+        let mut command = Self::command("download");
+        command.arg(torrent).arg(dir).args(["--linger", "--encryption", crypto.name()]);
+        Self::ready(command.args(["--peer", &peer.to_string()]))
+    }
+
     /// Downloads into `dir` from the peers that it dials, and from those that dial it; serves meanwhile
     /// and afterwards.
     #[must_use]
@@ -64,10 +93,7 @@ impl Libtorrent {
     }
 
     fn ready(command: &mut Command) -> Peer {
-        let mut process = Process::spawn("libtorrent", command);
-        let ready = process.wait_for("ready");
-        let addr = ready["addr"].as_str().and_then(|addr| addr.parse().ok()).expect("an address");
-        Peer { process, addr }
+        ready(Process::spawn("libtorrent", command))
     }
 
     fn command(mode: &str) -> Command {
@@ -83,19 +109,31 @@ impl Aria2 {
     /// Serves what lies in `dir`.
     #[must_use]
     pub fn seed(torrent: &Path, dir: &Path) -> Peer {
-        Self::start("seed", torrent, dir)
+        Self::seed_crypto(torrent, dir, Crypto::Enabled)
     }
 
     /// Downloads into `dir` from a peer that dials it; ends when complete.
     #[must_use]
     pub fn download(torrent: &Path, dir: &Path) -> Peer {
-        Self::start("download", torrent, dir)
+        Self::download_crypto(torrent, dir, Crypto::Enabled)
     }
 
-    fn start(mode: &str, torrent: &Path, dir: &Path) -> Peer {
+    /// Serves what lies in `dir`, encrypted like that.
+    #[must_use]
+    pub fn seed_crypto(torrent: &Path, dir: &Path, crypto: Crypto) -> Peer {
+        Self::start("seed", torrent, dir, crypto)
+    }
+
+    /// Downloads into `dir` from a peer that dials it, encrypted like that; ends when complete.
+    #[must_use]
+    pub fn download_crypto(torrent: &Path, dir: &Path, crypto: Crypto) -> Peer {
+        Self::start("download", torrent, dir, crypto)
+    }
+
+    fn start(mode: &str, torrent: &Path, dir: &Path, crypto: Crypto) -> Peer {
         let addr = free_addr();
         let mut command = Command::new(folder().join("aria2"));
-        command.arg(mode).arg(torrent).arg(dir).arg(addr.port().to_string());
+        command.arg(mode).arg(torrent).arg(dir).arg(addr.port().to_string()).arg(crypto.name());
         let mut process = Process::spawn("aria2", &mut command);
         let listens = poll(PATIENCE, || {
             (!process.is_running() || TcpStream::connect(addr).is_ok()).then_some(process.is_running())
@@ -106,6 +144,54 @@ impl Aria2 {
         }
         Peer { process, addr }
     }
+}
+
+impl Daemon {
+    /// Serves what lies in `dir`, encrypted like that.
+    #[must_use]
+    pub fn seed_crypto(self, scratch: &Scratch, torrent: &Path, dir: &Path, crypto: Crypto) -> Peer {
+        ready(Process::spawn(self.name(), &mut self.command(scratch, "seed", torrent, dir, crypto)))
+    }
+
+    /// Downloads into `dir` from a peer that dials it, or from `peer`, which only qBittorrent can dial.
+    #[must_use]
+    pub fn download_crypto(
+        self,
+        scratch: &Scratch,
+        torrent: &Path,
+        dir: &Path,
+        peer: Option<SocketAddr>,
+        crypto: Crypto,
+    ) -> Peer {
+        let mut command = self.command(scratch, "download", torrent, dir, crypto);
+        if let Some(peer) = peer {
+            command.args(["--peer", &peer.to_string()]);
+        }
+        ready(Process::spawn(self.name(), &mut command))
+    }
+
+    fn command(self, scratch: &Scratch, mode: &str, torrent: &Path, dir: &Path, crypto: Crypto) -> Command {
+        let mut command = Command::new("python3");
+        command.arg(folder().join("daemon_peer.py")).args([self.name(), mode]).arg(torrent).arg(dir);
+        command.arg("--home").arg(scratch.dir(&format!("{}-{mode}", self.name())));
+        command.args(["--encryption", crypto.name()]);
+        command
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Transmission => "transmission",
+            Self::Qbittorrent => "qbittorrent",
+            Self::Rtorrent => "rtorrent",
+        }
+    }
+}
+
+/// The process says where it listens.
+fn ready(mut process: Process) -> Peer {
+    let ready = process.wait_for("ready");
+    let addr = ready["addr"].as_str().and_then(|addr| addr.parse().ok()).expect("an address");
+    Peer { process, addr }
 }
 
 /// An address on loopback that nobody listens on at this moment.

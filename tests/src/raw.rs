@@ -1,7 +1,7 @@
 //! A peer that says what the test wants, to the byte.
 
 use crate::process::PATIENCE;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -137,6 +137,14 @@ impl RawPeer {
     #[track_caller]
     pub fn assert_closed(&mut self, patience: Duration, after: &str) {
         assert_eq!(self.end(patience).0, End::Closed, "{patience:?} after {after}");
+    }
+
+    /// Closes the connection as a firewall does that wants it gone: by a reset.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    pub fn reset(self) {
+        SockRef::from(&self.0).set_linger(Some(Duration::ZERO)).expect("a socket option");
     }
 
     fn new(stream: TcpStream) -> Self {
