@@ -63,6 +63,9 @@ impl Swarm {
         }
         if let Some(clean) = self.saves.again.take() {
             self.save(clean, out);
+        } else if self.phase == Phase::Stopping && self.saves.unsaved {
+            // A piece was verified while the flush was under way.
+            self.save(true, out);
         } else if self.phase == Phase::Stopping {
             self.phase = Phase::Stopped;
             out.push(Action::Stopped);

@@ -152,6 +152,32 @@ fn a_torrent_comes_in_block_by_block_and_every_piece_is_announced() {
 }
 
 #[test]
+fn a_piece_verified_while_the_swarm_stops_is_saved() {
+    let mut table = Table::new(false);
+    let peer = table.join(1, true);
+    table.hear(peer, HAVE_ALL);
+    table.hear(peer, UNCHOKE);
+    for piece in 0..2 {
+        // The first makes the stop save; the second is verified while that is under way.
+        for begin in [0, BLOCK_LENGTH] {
+            let block = table.block((table.asked[piece], begin));
+            table.hear(peer, &block);
+        }
+        if piece == 0 {
+            table.work();
+        }
+    }
+    table.tell(Input::Stop);
+    assert_eq!((table.flushes.len(), table.saved.len()), (1, 0));
+    table.work();
+    while let Some(token) = table.flushes.pop() {
+        table.tell(Input::Storage(Completion::Flushed { token, result: Ok(()) }));
+    }
+    assert_eq!(table.saved.last(), Some(&(2, true)));
+    assert!(table.stopped);
+}
+
+#[test]
 fn a_vanished_file_fails_the_torrent_and_names_it() {
     let mut table = Table::new(true);
     let peer = table.join(1, true);
@@ -190,6 +216,12 @@ struct Table {
     jobs: Vec<Input>,
     closed: Vec<PeerEnd>,
     failed: Vec<StorageError>,
+    flushes: Vec<StorageToken>,
+    /// How many pieces were saved, and whether for good.
+    saved: Vec<(u32, bool)>,
+    stopped: bool,
+    /// Pieces that were asked for, in order.
+    asked: Vec<u32>,
     unsent: usize,
 }
 
@@ -207,6 +239,10 @@ impl Table {
             jobs: Vec::new(),
             closed: Vec::new(),
             failed: Vec::new(),
+            flushes: Vec::new(),
+            saved: Vec::new(),
+            stopped: false,
+            asked: Vec::new(),
             unsent: 0,
         };
         table.tell(Input::Start);
@@ -251,6 +287,9 @@ impl Table {
             match action {
                 Action::Send { data, .. } => {
                     self.unsent += data.len();
+                    if data.len() == 17 && data[4] == 6 && !self.asked.contains(&place(&data).0) {
+                        self.asked.push(place(&data).0);
+                    }
                     said.push(data.to_vec());
                 }
                 Action::Admitted { peer, stream, .. } => self.peers.push((peer, stream)),
@@ -261,6 +300,9 @@ impl Table {
                     self.jobs.push(Input::Computed { token, outcome: job.run() })
                 }
                 Action::Failed { error, .. } => self.failed.push(error),
+                Action::Storage(Operation::Flush { token }) => self.flushes.push(token),
+                Action::SaveResume { have, clean } => self.saved.push((have.count(), clean)),
+                Action::Stopped => self.stopped = true,
                 _ => {}
             }
         }
