@@ -44,7 +44,7 @@ def free_port():
 
 def listens(port):
     """Without a connection: Transmission refuses the next one from the same address for a while."""
-    listen = "0A"
+    listen = "0A"  # the state of a socket
     for family in ("tcp", "tcp6"):
         with open(f"/proc/net/{family}") as sockets:
             if any(words[1].endswith(f":{port:04X}") and words[3] == listen for words in map(str.split, sockets)):
@@ -165,6 +165,12 @@ class Qbittorrent(Client):
     def complete(self):
         seeding = ("uploading", "stalledUP", "forcedUP")
         return any(torrent["state"] in seeding for torrent in json.loads(self.get("torrents/info")))
+
+    def listening(self):
+        """At first it accepts connections and hangs up: it is ready when it answers a key with a key."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as stream:
+            stream.sendall(b"\x40" + os.urandom(95))
+            return stream.recv(1)
 
     def dial(self, peer):
         def add_peer():

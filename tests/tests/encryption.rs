@@ -64,6 +64,8 @@ fn assert_fetch(row @ &(client, crypto, policy, encryption, fallbacks): &Fetch) 
     payload.assert_in(&out);
     let wanted = Streams { encryption: vec![encryption.to_owned()], fallbacks, failures: Vec::new() };
     assert_eq!(Streams::of(&outcome.lines), wanted, "{row:?}");
+    let encrypted = u64::from(encryption != NONE);
+    assert_eq!(outcome.event("summary")["encrypted_peers"], encrypted, "{row:?}");
 }
 
 /// Convoy seeds and the peer dials it: what both are told, and how the stream is encrypted.
