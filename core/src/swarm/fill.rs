@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Instant, Outbox,
-    id::{Block, ComputeToken, FileIndex, PeerKey, PieceIndex, StorageToken},
+    id::{BLOCK_LENGTH, Block, ComputeToken, FileIndex, PeerKey, PieceIndex, StorageToken},
     picker,
     storage::{HashJob, HashState, Operation, StorageError},
     wire::Message,
@@ -83,19 +83,21 @@ impl Swarm {
         if fill.spilled {
             return;
         }
-        if self.held + data.len() > self.config.hash_memory {
+        if fill.blocks.is_empty() {
+            fill.blocks.resize(blocks, Bytes::new());
+        }
+        let number = (block.begin / BLOCK_LENGTH) as usize;
+        let Some(place) = fill.blocks.get_mut(number) else { return };
+        // A block that comes again, because the picker gave its piece up in between, may be written in
+        // either order: then what is on disk is what counts.
+        if !place.is_empty() || self.held + data.len() > self.config.hash_memory {
             self.held -= fill.held;
             (fill.blocks, fill.held, fill.spilled) = (Vec::new(), 0, true);
             return;
         }
-        if fill.blocks.is_empty() {
-            fill.blocks.resize(blocks, Bytes::new());
-        }
-        if let Some(place) = fill.blocks.get_mut((block.begin / crate::id::BLOCK_LENGTH) as usize) {
-            fill.held += data.len();
-            self.held += data.len();
-            *place = data;
-        }
+        fill.held += data.len();
+        self.held += data.len();
+        *place = data;
     }
 
     /// Every block of a piece is here.

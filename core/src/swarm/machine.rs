@@ -358,14 +358,18 @@ impl Swarm {
         }
     }
 
-    /// Ends a call: takes out those who leave, and tells the picker how much it may ask for.
+    /// Ends a call: takes out those who leave, and tells the picker how much it may ask for. Asking may
+    /// make a peer leave, which gives room to ask others: each round spends budget or loses a peer, so
+    /// there is an end.
     fn settle_call(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        self.dismiss(now, out);
-        let budget = self.download_budget();
-        if budget != self.budget {
+        loop {
+            self.dismiss(now, out);
+            let budget = self.download_budget();
+            if budget == self.budget {
+                return;
+            }
             self.budget = budget;
             self.pick(now, picker::Input::Budget { bytes: budget }, out);
-            self.dismiss(now, out);
         }
     }
 

@@ -173,7 +173,7 @@ fn completions_that_nobody_waits_for_are_counted_and_ignored() {
 
 #[test]
 fn the_laws_hold_whatever_peers_and_drivers_do() {
-    for seed in 0..60 {
+    for seed in 0..100 {
         check_laws(AnySwarm::default(), Dice::seeded(seed), 120);
     }
 }
