@@ -25,6 +25,7 @@ extern crate std;
 // Floor 1: contract and values.
 pub mod bencode;
 pub mod bitfield;
+pub mod crypto;
 pub mod deadlines;
 pub mod id;
 pub mod machine;
@@ -42,6 +43,7 @@ pub mod storage;
 
 // Floor 3: one folder, one protocol machine; none imports another.
 pub mod choker;
+pub mod mse;
 pub mod picker;
 pub mod wire;
 

@@ -1,6 +1,6 @@
 //! Addresses where a torrent's peers may listen, and when to try each next.
 
-use crate::time::Instant;
+use crate::{mse::Known, time::Instant};
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::{net::SocketAddr, time::Duration};
 
@@ -12,6 +12,8 @@ pub(super) struct Candidates {
     waiting: BTreeSet<(Instant, SocketAddr)>,
     limit: usize,
     backoff: Backoff,
+    /// What is known of how they speak, where anything is.
+    speech: BTreeMap<SocketAddr, Known>,
 }
 
 /// How long to wait after failures.
@@ -44,7 +46,7 @@ pub(super) enum Ending {
 
 impl Candidates {
     pub(super) const fn new(limit: usize, backoff: Backoff) -> Self {
-        Self { known: BTreeMap::new(), waiting: BTreeSet::new(), limit, backoff }
+        Self { known: BTreeMap::new(), waiting: BTreeSet::new(), limit, backoff, speech: BTreeMap::new() }
     }
 
     /// Somebody knows this address. One that is known already keeps its state.
@@ -78,6 +80,18 @@ impl Candidates {
             }
         };
         self.set(remote, next);
+    }
+
+    /// What is known of how this one speaks.
+    pub(super) fn known(&self, remote: SocketAddr) -> Known {
+        self.speech.get(&remote).copied().unwrap_or_default()
+    }
+
+    /// Writes down how this one speaks.
+    pub(super) fn note(&mut self, remote: SocketAddr, note: impl FnOnce(&mut Known)) {
+        if self.known.contains_key(&remote) {
+            note(self.speech.entry(remote).or_default());
+        }
     }
 
     /// When the next one wants to be dialled.

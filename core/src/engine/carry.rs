@@ -64,7 +64,7 @@ impl Engine {
         out: &mut Outbox<Action>,
     ) {
         let event = match action {
-            swarm::Action::Send { stream, data } => return out.push(Action::Send { stream, data }),
+            swarm::Action::Send { stream, data } => return self.send(stream, data, out),
             swarm::Action::Storage(operation) => return out.push(Action::Storage { torrent, operation }),
             swarm::Action::Compute { token, job } => {
                 return out.push(Action::Compute { torrent, token, job });
@@ -109,6 +109,13 @@ impl Engine {
         let Some(stream) = self.streams.remove(id) else { return };
         if !stream.closed {
             out.push(Action::Close { stream: id });
+        }
+        if stream.outgoing
+            && let Some(torrent) = self.torrents.get_mut(torrent)
+        {
+            torrent
+                .candidates
+                .note(stream.remote, |known| known.prefers_encryption = peer.prefers_encryption);
         }
         let useful = peer.downloaded_bytes + peer.uploaded_bytes > 0;
         out.push(Action::Event(Event::PeerGone { info_hash, peer, why: why.clone() }));

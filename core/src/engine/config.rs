@@ -1,6 +1,6 @@
 //! What an engine may do and hold.
 
-use crate::swarm;
+use crate::{mse, swarm};
 use alloc::string::String;
 use core::{net::SocketAddr, time::Duration};
 
@@ -29,6 +29,8 @@ pub struct Config {
     pub progress_interval: Option<Duration>,
     /// How much there may be of everything.
     pub limits: Limits,
+    /// Whether streams are encrypted, and how. Its time limit is [`handshake_timeout`](Self::handshake_timeout).
+    pub encryption: mse::Config,
     /// What holds for each torrent.
     pub swarm: swarm::Config,
 }
@@ -80,6 +82,7 @@ impl Default for Config {
             redial_at_most: Duration::from_secs(600),
             progress_interval: Some(Duration::from_secs(1)),
             limits: Limits::default(),
+            encryption: mse::Config::default(),
             swarm: swarm::Config::default(),
         }
     }

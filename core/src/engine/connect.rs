@@ -9,7 +9,8 @@ use super::{
 use crate::{
     Deadline, Instant, Machine, Outbox,
     id::{AcceptTicket, InfoHash, PeerId, StreamId, TorrentId},
-    swarm::{self, Joined},
+    mse::{self, Attempt, Speech},
+    swarm::{self, Encryption, Joined},
     wire::{
         Handshake, HandshakeAction, HandshakeConfig, HandshakeError, HandshakeInput, HandshakeLocal, Reserved,
     },
@@ -21,18 +22,18 @@ use core::{mem, net::SocketAddr};
 impl Engine {
     /// Dials as many of a torrent's candidates as are due and fit.
     pub(super) fn dial(&mut self, now: Instant, id: TorrentId, out: &mut Outbox<Action>) {
-        let limits = self.config.limits.clone();
+        let (limits, stopping) = (self.config.limits.clone(), self.is_stopping());
         let Some(torrent) = self.torrents.get_mut(id) else { return };
-        let open = torrent.swarm.is_open();
+        let open = torrent.swarm.is_open() && !stopping;
         while open
             && torrent.swarm.peers() < limits.connections_per_torrent
             && self.streams.dials < limits.dials
             && self.streams.slab.len() < limits.connections
             && let Some(remote) = torrent.candidates.take(now)
         {
-            let stage = Stage::Dialling { torrent: id };
-            let stream = self.streams.insert(Stream { remote, outgoing: true, closed: false, stage });
+            let attempt = Attempt::first(&self.config.encryption, torrent.candidates.known(remote));
             let at = now + self.config.connect_timeout;
+            let stream = self.streams.insert(Stream::dialled(id, remote, attempt, at));
             self.stream_deadlines.set(stream.index(), Some(Deadline { at, why: "connect" }));
             out.push(Action::Connect { stream, remote });
         }
@@ -67,28 +68,32 @@ impl Engine {
         {
             return out.push(Action::Refuse { ticket });
         }
-        let handshake = Box::new(Handshake::responder(our_bits(), self.handshake_config(), now));
-        let deadline = handshake.poll_timeout();
-        let stage = Stage::Handshaking { handshake, torrent: None };
-        let stream = self.streams.insert(Stream { remote, outgoing: false, closed: false, stage });
+        let give_up = now + self.config.handshake_timeout;
+        let (deadline, stage) = self.await_handshake(now, give_up);
+        let stream = self.streams.insert(Stream::accepted(remote, give_up, stage));
         self.stream_deadlines.set(stream.index(), deadline);
         out.push(Action::Adopt { ticket, stream });
     }
 
     pub(super) fn on_connected(&mut self, now: Instant, id: StreamId, out: &mut Outbox<Action>) {
-        let Some(Stage::Dialling { torrent }) = self.streams.slab.get(id).map(|stream| &stream.stage) else {
+        let stream = self.streams.slab.get_mut(id);
+        let Some(stream) = stream.filter(|stream| matches!(stream.stage, Stage::Dialling { .. })) else {
             self.strays += 1;
             return;
         };
-        let torrent_id = *torrent;
-        let Some(torrent) = self.torrents.get(torrent_id) else { return };
+        stream.give_up = now + self.config.handshake_timeout;
+        let (attempt, torrent_id) = (stream.attempt, stream.stage.torrent());
+        let Some(torrent) = torrent_id.and_then(|id| self.torrents.get(id)) else { return };
         let (info_hash, peer_id) = (torrent.swarm.info().info_hash, torrent.peer_id);
-        let mut handshake =
-            Box::new(Handshake::initiator(info_hash, peer_id, our_bits(), self.handshake_config(), now));
+        let config = HandshakeConfig { timeout: self.config.handshake_timeout };
+        let mut handshake = Box::new(Handshake::initiator(info_hash, peer_id, our_bits(), config, now));
         let mut shaken = mem::take(&mut self.shaken);
         let result = handshake.handle_timeout(now, &mut shaken);
+        if let Some(Speech::Encrypted(level)) = attempt.map(Attempt::speech) {
+            return self.secure(now, id, (info_hash, level), handshake, shaken, out);
+        }
         self.stream_deadlines.set(id.index(), handshake.poll_timeout());
-        self.streams.advance(id, Stage::Handshaking { handshake, torrent: Some(torrent_id) });
+        self.streams.advance(id, Stage::Handshaking { handshake, torrent: torrent_id });
         self.on_shaken(now, id, shaken, result, out);
     }
 
@@ -96,14 +101,22 @@ impl Engine {
         &mut self,
         now: Instant,
         id: StreamId,
-        data: BytesMut,
+        mut data: BytesMut,
         out: &mut Outbox<Action>,
     ) {
         let Some(stream) = self.streams.slab.get_mut(id) else {
             self.strays += 1;
             return;
         };
+        if let Some(ciphers) = &mut stream.ciphers {
+            ciphers.decrypt(&mut data);
+        }
         match &mut stream.stage {
+            Stage::Securing { handshake, .. } => {
+                let mut secured = mem::take(&mut self.secured);
+                let result = handshake.handle_input(now, mse::Input::Received(data), &mut secured);
+                self.on_secured(now, id, secured, result, out);
+            }
             Stage::Joined { torrent, peer } => {
                 let (torrent, peer) = (*torrent, *peer);
                 self.tell_swarm(now, torrent, swarm::Input::Received { peer, data }, out);
@@ -117,12 +130,8 @@ impl Engine {
         }
     }
 
-    const fn handshake_config(&self) -> HandshakeConfig {
-        HandshakeConfig { timeout: self.config.handshake_timeout }
-    }
-
     /// Does what a handshake wants. It may want to know whether we share a torrent, and wants more then.
-    fn on_shaken(
+    pub(super) fn on_shaken(
         &mut self,
         now: Instant,
         id: StreamId,
@@ -134,7 +143,7 @@ impl Engine {
         loop {
             for action in shaken.drain() {
                 match action {
-                    HandshakeAction::Send(data) => out.push(Action::Send { stream: id, data }),
+                    HandshakeAction::Send(data) => self.send(id, data, out),
                     HandshakeAction::Identify { info_hash } => asked = Some(info_hash),
                     HandshakeAction::Established { peer_id, reserved, rest, .. } => {
                         self.join(now, id, peer_id, reserved, rest, out);
@@ -174,7 +183,10 @@ impl Engine {
         let Stage::Handshaking { handshake, torrent } = &mut self.streams.slab.get_mut(id)?.stage else {
             return None;
         };
-        *torrent = Some(found);
+        // What the handshake of MSE named must be what this one names.
+        if torrent.replace(found).is_some_and(|named| named != found) {
+            return None;
+        }
         Some(handshake.handle_input(now, HandshakeInput::Identified { peer_id }, shaken))
     }
 
@@ -190,11 +202,14 @@ impl Engine {
     ) {
         let Some(stream) = self.streams.slab.get(id) else { return };
         let Some(torrent) = stream.stage.torrent() else { return };
-        let (remote, outgoing) = (stream.remote, stream.outgoing);
+        let (remote, outgoing, encryption) = (stream.remote, stream.outgoing, stream.encryption());
         self.stream_deadlines.set(id.index(), None);
+        if outgoing && let Some(torrent) = self.torrents.get_mut(torrent) {
+            torrent.candidates.note(remote, |known| known.plain = encryption == Encryption::None);
+        }
         self.streams.advance(id, Stage::Joining { torrent });
         let reserved = our_bits().both(theirs);
-        let joined = Joined { stream: id, remote, outgoing, peer_id, reserved, rest };
+        let joined = Joined { stream: id, remote, outgoing, encryption, peer_id, reserved, rest };
         self.tell_swarm(now, torrent, swarm::Input::Joined(joined), out);
     }
 
@@ -215,9 +230,10 @@ impl Engine {
             Stage::Joined { torrent, peer } => {
                 self.tell_swarm(now, torrent, swarm::Input::Left { peer, why }, out);
             }
-            Stage::Dialling { .. } | Stage::Handshaking { .. } | Stage::Joining { .. } => {
-                self.end_stream(now, id, &why, out);
-            }
+            Stage::Dialling { .. }
+            | Stage::Securing { .. }
+            | Stage::Handshaking { .. }
+            | Stage::Joining { .. } => self.end_stream(now, id, &why, out),
         }
     }
 
@@ -237,6 +253,13 @@ impl Engine {
                 self.stream_deadlines.set(slot, deadline);
                 self.on_shaken(now, id, shaken, result, out);
             }
+            Stage::Securing { handshake, .. } => {
+                let mut secured = mem::take(&mut self.secured);
+                let result = handshake.handle_timeout(now, &mut secured);
+                let deadline = handshake.poll_timeout();
+                self.stream_deadlines.set(slot, deadline);
+                self.on_secured(now, id, secured, result, out);
+            }
             Stage::Joining { .. } | Stage::Joined { .. } => {}
         }
     }
@@ -249,6 +272,9 @@ impl Engine {
             out.push(Action::Close { stream: id });
         }
         let Some(torrent) = stream.stage.torrent() else { return };
+        if self.fall_back(now, torrent, &stream, why, out) {
+            return;
+        }
         self.release(now, torrent, &stream, ending(why), out);
         if let (true, Some(torrent)) = (stream.outgoing, self.torrents.get(torrent)) {
             let info_hash = torrent.swarm.info().info_hash;
@@ -285,7 +311,7 @@ impl Engine {
 }
 
 /// What we can do, for the handshake: BEP 6 and BEP 10.
-const fn our_bits() -> Reserved {
+pub(super) const fn our_bits() -> Reserved {
     Reserved::ours(true, false)
 }
 

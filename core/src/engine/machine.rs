@@ -10,6 +10,7 @@ use crate::{
     Deadline, Instant, Machine, Outbox, Random,
     deadlines::Deadlines,
     id::{InfoHash, PeerId, TorrentId},
+    mse::{self, Skeys},
     random::Seed,
     slab::Slab,
     storage::{Layout, Resume},
@@ -73,9 +74,12 @@ pub struct Engine {
     limits: RateLimits,
     next_progress: Instant,
     pub(super) strays: u64,
+    /// What peers that speak MSE name torrents by.
+    pub(super) skeys: Skeys,
 
     pub(super) swarmed: Outbox<swarm::Action>,
     pub(super) shaken: Outbox<wire::HandshakeAction>,
+    pub(super) secured: Outbox<mse::Action>,
 }
 
 /// A torrent and those who may have it.
@@ -118,8 +122,10 @@ impl Engine {
             dial_deadlines: Deadlines::default(),
             next_progress: Instant::ZERO,
             strays: 0,
+            skeys: Skeys::default(),
             swarmed: Outbox::new(),
             shaken: Outbox::new(),
+            secured: Outbox::new(),
         }
     }
 
@@ -235,6 +241,7 @@ impl Engine {
             paused: add.paused,
             client: self.config.client.clone(),
             listen_port: self.local.map(|local| local.port()),
+            prefers_encryption: self.config.encryption.outgoing != mse::Policy::Disabled,
             config: self.config.swarm.clone(),
         };
         let backoff = Backoff { first: self.config.redial_after, at_most: self.config.redial_at_most };
@@ -244,6 +251,7 @@ impl Engine {
         let torrent = Torrent { swarm, candidates, peer_id, removing: false };
         let id = self.torrents.insert(torrent);
         self.by_hash.insert(info_hash, id);
+        self.skeys.add(info_hash);
         out.push(Action::Open { torrent: id, info_hash });
         out.push(Action::Event(Event::Added { info_hash }));
         self.tell_swarm(now, id, swarm::Input::Start, out);
@@ -305,6 +313,7 @@ impl Engine {
         let Some(torrent) = self.torrents.remove(id) else { return };
         let info_hash = torrent.swarm.info().info_hash;
         self.by_hash.remove(&info_hash);
+        self.skeys.remove(&info_hash);
         self.swarm_deadlines.set(id.index(), None);
         self.dial_deadlines.set(id.index(), None);
         out.push(Action::Release { torrent: id });

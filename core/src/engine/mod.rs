@@ -17,6 +17,7 @@ mod config;
 mod connect;
 mod limit;
 mod machine;
+mod secure;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,7 @@ use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
 use thiserror::Error;
 
-pub use crate::swarm::{Memory, PeerEnd, PeerInfo, Progress, State, StreamError};
+pub use crate::swarm::{Encryption, Memory, PeerEnd, PeerInfo, Progress, State, StreamError};
 pub use config::{Config, Limits};
 pub use machine::Engine;
 
@@ -323,6 +324,15 @@ pub enum Event {
         /// Whom.
         remote: SocketAddr,
         /// Why.
+        why: PeerEnd,
+    },
+    /// A dial failed with or without encryption; it is tried again the other way.
+    FellBack {
+        /// For which torrent.
+        info_hash: InfoHash,
+        /// Whom.
+        remote: SocketAddr,
+        /// Why the first try failed.
         why: PeerEnd,
     },
     /// A torrent cannot go on: its storage failed. Nothing verified is lost.

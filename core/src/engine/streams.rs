@@ -2,7 +2,10 @@
 
 use crate::{
     id::{PeerKey, StreamId, TorrentId},
+    mse,
     slab::Slab,
+    swarm::Encryption,
+    time::Instant,
     wire::Handshake,
 };
 use alloc::{boxed::Box, collections::BTreeMap};
@@ -18,7 +21,37 @@ pub(super) struct Stream {
     pub(super) outgoing: bool,
     /// Whether the driver said that it is over.
     pub(super) closed: bool,
+    /// When its handshakes must be done.
+    pub(super) give_up: Instant,
+    /// How it was dialled.
+    pub(super) attempt: Option<mse::Attempt>,
+    /// What becomes of the bytes behind the handshake of MSE, if there was one.
+    pub(super) ciphers: Option<mse::Ciphers>,
     pub(super) stage: Stage,
+}
+
+impl Stream {
+    pub(super) const fn dialled(
+        torrent: TorrentId,
+        remote: SocketAddr,
+        attempt: mse::Attempt,
+        give_up: Instant,
+    ) -> Self {
+        let stage = Stage::Dialling { torrent };
+        Self { remote, outgoing: true, closed: false, give_up, attempt: Some(attempt), ciphers: None, stage }
+    }
+
+    pub(super) const fn accepted(remote: SocketAddr, give_up: Instant, stage: Stage) -> Self {
+        Self { remote, outgoing: false, closed: false, give_up, attempt: None, ciphers: None, stage }
+    }
+
+    pub(super) const fn encryption(&self) -> Encryption {
+        match &self.ciphers {
+            None => Encryption::None,
+            Some(ciphers) if ciphers.is_encrypted() => Encryption::Rc4,
+            Some(_) => Encryption::Header,
+        }
+    }
 }
 
 /// How far a stream is.
@@ -26,6 +59,8 @@ pub(super) struct Stream {
 pub(super) enum Stage {
     /// Not connected yet.
     Dialling { torrent: TorrentId },
+    /// The handshake of MSE; which torrent, and what comes behind, if we dialled.
+    Securing { handshake: Box<mse::Handshake>, torrent: Option<TorrentId>, next: Option<Box<Handshake>> },
     /// The first bytes; which torrent, if we dialled or the peer has said so.
     Handshaking { handshake: Box<Handshake>, torrent: Option<TorrentId> },
     /// Part of a swarm.
@@ -40,7 +75,7 @@ impl Stage {
             Self::Dialling { torrent } | Self::Joined { torrent, .. } | Self::Joining { torrent } => {
                 Some(*torrent)
             }
-            Self::Handshaking { torrent, .. } => *torrent,
+            Self::Securing { torrent, .. } | Self::Handshaking { torrent, .. } => *torrent,
         }
     }
 }
@@ -87,8 +122,10 @@ impl Streams {
         let step = |count: &mut usize| *count = if enters { *count + 1 } else { *count - 1 };
         match stage {
             Stage::Joining { .. } | Stage::Joined { .. } => {}
-            Stage::Dialling { .. } | Stage::Handshaking { .. } if outgoing => step(&mut self.dials),
-            Stage::Dialling { .. } | Stage::Handshaking { .. } => {
+            Stage::Dialling { .. } | Stage::Securing { .. } | Stage::Handshaking { .. } if outgoing => {
+                step(&mut self.dials);
+            }
+            Stage::Dialling { .. } | Stage::Securing { .. } | Stage::Handshaking { .. } => {
                 step(&mut self.inbound);
                 let count = self.inbound_by_address.entry(remote.ip()).or_default();
                 step(count);

@@ -1,7 +1,7 @@
 //! The swarm's machine: what it holds, and how its parts are called.
 
 use super::{
-    Action, Config, Input, Memory, PeerEnd, Progress, Setup, State,
+    Action, Config, Encryption, Input, Memory, PeerEnd, Progress, Setup, State,
     check::{Checks, Compute, ComputeKey},
     fill::Fill,
     gather::{Gather, GatherKey, OperationKey, Pending},
@@ -54,6 +54,7 @@ use core::convert::Infallible;
 ///     paused: false,
 ///     client: "Convoy 0.1.0".into(),
 ///     listen_port: None,
+///     prefers_encryption: true,
 ///     config: Config::default(),
 /// };
 ///
@@ -73,6 +74,7 @@ pub struct Swarm {
     pub(super) peer_id: PeerId,
     pub(super) client: String,
     pub(super) listen_port: Option<u16>,
+    pub(super) prefers_encryption: bool,
     clock: Clock,
     pub(super) phase: Phase,
     paused: bool,
@@ -144,7 +146,7 @@ impl Swarm {
     /// A torrent that has not begun.
     #[must_use]
     pub fn new(setup: Setup, seed: Seed) -> Self {
-        let Setup { info, peer_id, verdict, paused, client, listen_port, config } = setup;
+        let Setup { info, peer_id, verdict, paused, client, listen_port, prefers_encryption, config } = setup;
         let mut random = Random::new(seed);
         let geometry = info.geometry;
         let layout = Layout::new(info.files.iter().map(|file| (file.length, file.padding)), geometry);
@@ -169,6 +171,7 @@ impl Swarm {
             peer_id,
             client,
             listen_port,
+            prefers_encryption,
             have,
             paused,
             phase: Phase::New,
@@ -248,8 +251,13 @@ impl Swarm {
             download_rate_bytes_per_s: self.downloaded.sample(now),
             upload_rate_bytes_per_s: self.uploaded.sample(now),
             peers_live: self.peers.len() as u32,
+            peers_encrypted: self.encrypted_peers(),
             peers_known: 0,
         }
+    }
+
+    fn encrypted_peers(&self) -> u32 {
+        self.peers.iter().filter(|(_, peer)| peer.info.encryption != Encryption::None).count() as u32
     }
 
     fn state(&self) -> State {

@@ -29,6 +29,7 @@ use crate::{
     bitfield::Bitfield,
     id::{ComputeToken, FileIndex, InfoHash, PeerId, PeerKey, PieceIndex, StreamId},
     metainfo::Info,
+    mse,
     storage::{Completion, HashJob, HashOutcome, Operation, StorageError, Verdict},
     wire,
 };
@@ -106,6 +107,8 @@ pub struct Joined {
     pub outgoing: bool,
     /// Its name.
     pub peer_id: PeerId,
+    /// What becomes of its bytes on their way.
+    pub encryption: Encryption,
     /// What both sides can do.
     pub reserved: wire::Reserved,
     /// What came behind its handshake.
@@ -201,6 +204,8 @@ pub struct Setup {
     pub client: String,
     /// Where we listen, as peers hear it.
     pub listen_port: Option<u16>,
+    /// Whether peers hear that we prefer encryption.
+    pub prefers_encryption: bool,
     /// How it behaves.
     pub config: Config,
 }
@@ -281,6 +286,8 @@ pub struct Progress {
     pub upload_rate_bytes_per_s: u64,
     /// Connected peers.
     pub peers_live: u32,
+    /// Those of them that are encrypted, or obfuscated.
+    pub peers_encrypted: u32,
     /// Known peers.
     pub peers_known: u32,
 }
@@ -292,6 +299,10 @@ pub struct PeerInfo {
     pub remote: SocketAddr,
     /// Whether we dialled.
     pub outgoing: bool,
+    /// What becomes of its bytes on their way.
+    pub encryption: Encryption,
+    /// Whether it says that it prefers encryption (`e` of BEP 10).
+    pub prefers_encryption: bool,
     /// Its name.
     pub peer_id: PeerId,
     /// Its program, as it says (`v` of BEP 10).
@@ -300,6 +311,18 @@ pub struct PeerInfo {
     pub downloaded_bytes: u64,
     /// Block data we sent it, in bytes.
     pub uploaded_bytes: u64,
+}
+
+/// What becomes of a peer's bytes on their way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encryption {
+    /// They are plain BitTorrent.
+    #[default]
+    None,
+    /// Only the handshake was obfuscated (MSE, header only).
+    Header,
+    /// They are encrypted (MSE, RC4).
+    Rc4,
 }
 
 /// Bytes held, by what for.
@@ -347,6 +370,9 @@ pub enum PeerEnd {
     /// The stream failed.
     #[error("{0}")]
     Stream(StreamError),
+    /// The handshake of MSE failed.
+    #[error("encryption: {0}")]
+    Encryption(mse::Error),
     /// The handshake failed.
     #[error("handshake: {0}")]
     Handshake(wire::HandshakeError),

@@ -22,6 +22,8 @@ impl Swarm {
         let info = PeerInfo {
             remote: joined.remote,
             outgoing: joined.outgoing,
+            encryption: joined.encryption,
+            prefers_encryption: false,
             peer_id: joined.peer_id,
             client: None,
             downloaded_bytes: 0,
@@ -85,6 +87,7 @@ impl Swarm {
                 listen_port: self.listen_port,
                 client: Some(self.client.clone()),
                 your_ip: Some(remote.ip()),
+                prefers_encryption: self.prefers_encryption.then_some(true),
                 ..ExtendedHandshake::default()
             };
             let payload = Bytes::from(handshake.encode());
@@ -136,6 +139,7 @@ impl Swarm {
             wire::Action::Send(data) => out.push(Action::Send { stream: peer.stream, data }),
             wire::Action::Message(message) => self.on_message(now, key, message, out),
             wire::Action::ExtendedHandshake(handshake) => {
+                peer.info.prefers_encryption = handshake.prefers_encryption == Some(true);
                 peer.info.client = handshake.client.or_else(|| peer.info.client.take());
                 if let Some(requests) = handshake.reqq {
                     self.pick(now, picker::Input::RequestLimit { peer: key, requests }, out);

@@ -305,6 +305,7 @@ fn setup(complete: bool) -> (Setup, Vec<u8>) {
         paused: false,
         client: String::from("test"),
         listen_port: None,
+        prefers_encryption: false,
         config: Config::default(),
     };
     (setup, content)
@@ -315,6 +316,7 @@ fn joined(number: u32, fast: bool) -> Joined {
         stream: StreamId::new(number, 0),
         remote: SocketAddr::from(([192, 0, 2, number as u8], 6881)),
         outgoing: false,
+        encryption: super::Encryption::None,
         peer_id: PeerId([100 + number as u8; 20]),
         reserved: Reserved([0, 0, 0, 0, 0, 0, 0, if fast { 4 } else { 0 }]),
         rest: BytesMut::new(),

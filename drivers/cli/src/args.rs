@@ -9,6 +9,7 @@ use clap::{
     ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum,
     builder::{BoolishValueParser, FalseyValueParser},
 };
+use convoy_core::mse;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -191,6 +192,12 @@ pub(crate) struct Demo {
     /// Where to make the scratch folder, which is removed at the end [default: the system's]
     #[arg(long, env = "CONVOY_DEMO_DIR")]
     pub(crate) dir: Option<PathBuf>,
+    /// Whether streams are encrypted
+    #[arg(long, value_name = "POLICY", default_value = "enabled", env = "CONVOY_ENCRYPTION")]
+    pub(crate) encryption: Encryption,
+    /// What encryption covers
+    #[arg(long, value_name = "LEVEL", default_value = "both", env = "CONVOY_ENCRYPTION_LEVEL")]
+    pub(crate) encryption_level: EncryptionLevel,
     /// 64 hex digits that make the run repeatable; for tests
     #[arg(long, value_name = "HEX", env = "CONVOY_SEED_BYTES")]
     pub(crate) seed_bytes: Option<SeedBytes>,
@@ -238,9 +245,12 @@ pub(crate) struct NodeOptions {
     /// Where resume files are kept [default: $XDG_STATE_HOME/convoy]
     #[arg(long, value_name = "DIR", env = "CONVOY_STATE")]
     state: Option<PathBuf>,
-    /// Whether streams are encrypted; this build only knows `disabled` [default: disabled]
+    /// Whether streams are encrypted [default: enabled]
     #[arg(long, value_name = "POLICY", env = "CONVOY_ENCRYPTION")]
     encryption: Option<Encryption>,
+    /// What encryption covers [default: both]
+    #[arg(long, value_name = "LEVEL", env = "CONVOY_ENCRYPTION_LEVEL")]
+    encryption_level: Option<EncryptionLevel>,
     /// Do without the DHT (this build has none)
     #[arg(long, env = "CONVOY_NO_DHT", value_name = "BOOL", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -282,11 +292,11 @@ fn address(text: &str) -> Result<String, String> {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Encryption {
     /// Never.
-    #[default]
     #[serde(alias = "tolerated")]
     #[value(alias = "tolerated")]
     Disabled,
-    /// Where the peer can.
+    /// Where the peer can; with others, on a second try, not.
+    #[default]
     #[serde(alias = "preferred")]
     #[value(alias = "preferred")]
     Enabled,
@@ -294,6 +304,34 @@ pub(crate) enum Encryption {
     #[serde(alias = "forced")]
     #[value(alias = "forced")]
     Required,
+}
+
+/// What encryption covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EncryptionLevel {
+    /// Everything.
+    Rc4,
+    /// Only the first bytes.
+    Plaintext,
+    /// Either, as the peer can; everything if it can both.
+    #[default]
+    Both,
+}
+
+/// The engine's words for it.
+pub(crate) fn mse_config(policy: Encryption, level: EncryptionLevel) -> mse::Config {
+    let policy = match policy {
+        Encryption::Disabled => mse::Policy::Disabled,
+        Encryption::Enabled => mse::Policy::Enabled,
+        Encryption::Required => mse::Policy::Required,
+    };
+    let level = match level {
+        EncryptionLevel::Rc4 => mse::Level::Rc4,
+        EncryptionLevel::Plaintext => mse::Level::Plaintext,
+        EncryptionLevel::Both => mse::Level::Both,
+    };
+    mse::Config { outgoing: policy, incoming: policy, level, ..mse::Config::default() }
 }
 
 #[cfg(test)]

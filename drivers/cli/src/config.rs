@@ -3,7 +3,7 @@
 //! The file is TOML; its keys are the long flags' names. [`Config`] is the one place that lists them.
 
 use crate::{
-    args::{Encryption, NodeOptions},
+    args::{Encryption, EncryptionLevel, NodeOptions, mse_config},
     failure::Failure,
     units::ByteSize,
 };
@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) seed_bytes: Option<SeedBytes>,
     /// Whether streams are encrypted.
     pub(crate) encryption: Encryption,
+    /// What encryption covers.
+    pub(crate) encryption_level: EncryptionLevel,
     /// Without the DHT.
     pub(crate) no_dht: bool,
     /// Without peer exchange.
@@ -64,7 +66,8 @@ impl Default for Config {
             peer_limit: 100,
             exit_when_done: false,
             seed_bytes: None,
-            encryption: Encryption::Disabled,
+            encryption: Encryption::default(),
+            encryption_level: EncryptionLevel::default(),
             no_dht: false,
             no_pex: false,
             no_utp: false,
@@ -84,9 +87,7 @@ impl Config {
         };
         settings.extend(table(options)?);
         settings.extend(table(flags)?);
-        let config = Self::deserialize(settings).map_err(|error| Failure::usage(error.to_string()))?;
-        config.refuse_what_is_not_there()?;
-        Ok(config)
+        Self::deserialize(settings).map_err(|error| Failure::usage(error.to_string()))
     }
 
     /// As a configuration file.
@@ -109,23 +110,13 @@ impl Config {
             listen: Some(self.listen),
             download_rate_bytes_per_s: limit(self.download_limit),
             upload_rate_bytes_per_s: limit(self.upload_limit),
+            encryption: mse_config(self.encryption, self.encryption_level),
             ..engine::Config::default()
         };
         let peers = self.peer_limit as usize;
         config.limits.connections_per_torrent = peers;
         config.limits.connections = config.limits.connections.max(peers);
         config
-    }
-
-    /// Nobody shall believe that a stream is encrypted when it is not.
-    fn refuse_what_is_not_there(&self) -> Result<(), Failure> {
-        match self.encryption {
-            Encryption::Disabled => Ok(()),
-            Encryption::Enabled | Encryption::Required => {
-                Err(Failure::usage("this build has no encryption yet: streams to peers are plain")
-                    .advise("say `--encryption disabled`, or leave it out, to go on without encryption"))
-            }
-        }
     }
 }
 

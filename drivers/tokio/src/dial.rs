@@ -2,7 +2,10 @@
 
 use convoy_core::engine::StreamError;
 use socket2::{Domain, Protocol, Socket, Type};
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// How many streams may wait to be accepted.
@@ -10,7 +13,13 @@ const BACKLOG: i32 = 128;
 
 /// Listens; on both kinds of address where the unspecified IPv6 address is asked for.
 pub(crate) fn listen(local: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(local), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = match Socket::new(Domain::for_address(local), Type::STREAM, Some(Protocol::TCP)) {
+        // Everywhere, on a system without IPv6, is everywhere in IPv4.
+        Err(_) if local.is_ipv6() && local.ip().is_unspecified() => {
+            return listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, local.port())));
+        }
+        socket => socket?,
+    };
     if local.is_ipv6() {
         socket.set_only_v6(!local.ip().is_unspecified())?;
     }

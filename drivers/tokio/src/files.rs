@@ -134,8 +134,7 @@ impl Files {
         if !self.begun.swap(true, Ordering::Relaxed) {
             self.make_empty()?;
         }
-        lock(&self.dirty).insert(index);
-        self.attempt(index, true, |file, _| {
+        let result = self.attempt(index, true, |file, _| {
             let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
             let (mut rest, mut offset) = (&mut slices[..], offset);
             while !rest.is_empty() {
@@ -150,7 +149,10 @@ impl Files {
                 }
             }
             Ok(())
-        })
+        });
+        // Behind the write and before its answer: a flush that comes in between must not count it as done.
+        lock(&self.dirty).insert(index);
+        result
     }
 
     /// Makes what was written survive a loss of power.
@@ -229,8 +231,8 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OFlags::NOFOLLOW.bits() as i32).open(path)
 }
 
-/// Opens for writing, with its folders, at its full length: sparse, so that what is not there yet takes no
-/// room, and a later check can read it.
+/// Opens for writing, with its folders, at its full length at least: sparse, so that what is not there yet
+/// takes no room, and a later check can read it. A file that is longer keeps its end: it may be the user's.
 fn create(place: &Place) -> io::Result<File> {
     if let Some(folder) = place.path.parent() {
         fs::create_dir_all(folder)?;
@@ -238,7 +240,7 @@ fn create(place: &Place) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     let file = options.custom_flags(OFlags::NOFOLLOW.bits() as i32).open(&place.path)?;
-    if file.metadata()?.len() != place.length {
+    if file.metadata()?.len() < place.length {
         file.set_len(place.length)?;
     }
     Ok(file)
@@ -248,4 +250,64 @@ fn stamp(path: &Path) -> Option<FileStamp> {
     let meta = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
     let mtime = meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
     Some(FileStamp { size: meta.len(), mtime })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use convoy_core::metainfo::Builder;
+
+    pub(crate) const CONTENT: &[u8; 10] = b"abcdefghij";
+
+    pub(crate) fn info() -> Info {
+        let plan = Builder::single_file("content", 10).plan().expect("valid");
+        let mut hasher = plan.hasher();
+        hasher.update(CONTENT);
+        plan.finish(&hasher.finish().expect("whole")).expect("valid").info
+    }
+
+    fn files(folder: &Path) -> Files {
+        Files::new(&info(), folder, Arc::default())
+    }
+
+    #[test]
+    fn a_file_is_made_at_its_full_length_with_its_folders() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let below = folder.path().join("a/b");
+        files(&below).write(FileIndex(0), 3, &[Bytes::from_static(b"de")]).expect("written");
+        assert_eq!(fs::read(below.join("content")).expect("a file"), b"\0\0\0de\0\0\0\0\0");
+    }
+
+    #[test]
+    fn a_longer_file_keeps_its_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("content"), b"0123456789 and more").expect("a file");
+        files(folder.path()).write(FileIndex(0), 0, &[Bytes::from_static(b"ab")]).expect("written");
+        let content = fs::read(folder.path().join("content")).expect("a file");
+        assert_eq!(content, b"ab23456789 and more");
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_not_followed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let elsewhere = folder.path().join("elsewhere");
+        fs::write(&elsewhere, CONTENT).expect("a file");
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("content")).expect("a link");
+        let files = files(folder.path());
+        assert_eq!(files.stamps(), [None]);
+        files.read(FileIndex(0), 0, 10).expect_err("not followed");
+        files.write(FileIndex(0), 0, &[Bytes::from_static(b"xx")]).expect_err("not followed");
+        assert_eq!(fs::read(elsewhere).expect("a file"), CONTENT);
+    }
+
+    #[test]
+    fn what_was_written_is_flushed_after_its_file_was_closed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = files(folder.path());
+        files.write(FileIndex(0), 0, &[Bytes::from_static(b"ab")]).expect("written");
+        lock(&files.open.table).clear();
+        files.flush().expect("flushed");
+        assert!(lock(&files.dirty).is_empty());
+        assert_eq!(lock(&files.open.table).len(), 1, "it was opened again");
+    }
 }

@@ -31,6 +31,7 @@
 
 mod dial;
 mod files;
+mod mse_stream;
 mod node;
 mod pool;
 mod resume;
@@ -44,6 +45,7 @@ use convoy_core::{
     storage::StorageError,
     swarm::Memory,
 };
+pub use mse_stream::{Accepted, MseStream};
 use std::{
     io,
     net::SocketAddr,

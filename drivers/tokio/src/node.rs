@@ -9,13 +9,14 @@ use crate::{
 };
 use convoy_core::{
     Machine, Outbox, Seed,
+    bitfield::Bitfield,
     engine::{self, Action, Command, Engine, Event, Input, StreamError},
     id::{AcceptTicket, InfoHash, StorageToken, StreamId, TorrentId},
     storage::{Completion, Operation},
 };
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     mem,
     net::SocketAddr,
     path::PathBuf,
@@ -57,12 +58,16 @@ struct Node {
     /// Torrents on their way into the engine.
     pending: HashMap<InfoHash, (Arc<Files>, Option<PathBuf>)>,
     torrents: HashMap<TorrentId, Torrent>,
+    /// Those that the engine let go of while their resume file was being written.
+    released: HashMap<TorrentId, Torrent>,
     /// Streams with something new to send.
     touched: Vec<StreamId>,
     jobs: Vec<Job>,
     /// Resume files being written.
     saving: usize,
     stopped: bool,
+    /// Whether a job panicked: what it owed will never come.
+    broken: bool,
     events: mpsc::UnboundedSender<NodeEvent>,
 }
 
@@ -73,9 +78,12 @@ struct Torrent {
     /// Operations of the outbox that is being carried out.
     batch: Vec<Operation>,
     /// Writes under way.
-    writes: usize,
-    /// Flushes that wait for them.
-    flushes: Vec<StorageToken>,
+    writes: HashSet<StorageToken>,
+    /// The flush that waits, and the writes of those given before it that are under way.
+    flush: Option<(StorageToken, HashSet<StorageToken>)>,
+    /// Whether a resume file is being written, and what is to be written behind it.
+    saving: bool,
+    save_next: Option<(Bitfield, bool)>,
 }
 
 /// Runs a node until it has stopped, or nobody holds it any more.
@@ -96,10 +104,12 @@ pub(crate) async fn run(
         open_files: Arc::default(),
         pending: HashMap::new(),
         torrents: HashMap::new(),
+        released: HashMap::new(),
         touched: Vec::new(),
         jobs: Vec::new(),
         saving: 0,
         stopped: false,
+        broken: false,
         events,
     };
     let shared = Rc::new(Shared {
@@ -152,7 +162,7 @@ impl Shared {
 
     fn has_ended(&self) -> bool {
         let node = self.node.borrow();
-        node.stopped && node.saving == 0
+        node.broken || node.stopped && node.saving == 0
     }
 
     fn request(self: &Rc<Self>, request: Request) {
@@ -195,13 +205,10 @@ impl Shared {
                     let input = Input::Command(Command::Add(add));
                     let Ok(()) = node.engine.handle_input(self.now(), input, &mut node.out);
                 }
-                Done::Notice(Notice::Saved { info_hash, result }) => {
-                    node.saving -= 1;
-                    match result {
-                        Ok(()) => node.tell(NodeEvent::ResumeSaved { info_hash }),
-                        Err(failed) => node.report_of(info_hash, failed),
-                    }
+                Done::Notice(Notice::Saved { torrent, info_hash, result }) => {
+                    node.on_saved(torrent, info_hash, result);
                 }
+                Done::Broken => node.broken = true,
             }
         }
         self.carry(node);
@@ -265,7 +272,7 @@ impl Shared {
                 }
             }
             Action::Open { torrent, info_hash } => node.open(torrent, info_hash),
-            Action::Release { torrent } => drop(node.torrents.remove(&torrent)),
+            Action::Release { torrent } => node.release(torrent),
             Action::SaveResume { torrent, have, clean } => node.save(torrent, have, clean),
             Action::Event(event) => node.on_event(event),
         }
@@ -364,42 +371,87 @@ impl Node {
 
     fn open(&mut self, torrent: TorrentId, info_hash: InfoHash) {
         if let Some((files, resume)) = self.pending.remove(&info_hash) {
-            let state =
-                Torrent { info_hash, files, resume, batch: Vec::new(), writes: 0, flushes: Vec::new() };
+            let state = Torrent {
+                info_hash,
+                files,
+                resume,
+                batch: Vec::new(),
+                writes: HashSet::new(),
+                flush: None,
+                saving: false,
+                save_next: None,
+            };
             self.torrents.insert(torrent, state);
+        }
+    }
+
+    /// Lets go of a torrent's files, unless a resume file is still to be written.
+    fn release(&mut self, torrent: TorrentId) {
+        if let Some(state) = self.torrents.remove(&torrent).filter(|state| state.saving) {
+            self.released.insert(torrent, state);
         }
     }
 
     fn operate(&mut self, torrent: TorrentId, operation: Operation) {
         let Some(state) = self.torrents.get_mut(&torrent) else { return };
         match operation {
-            Operation::Write { .. } => state.writes += 1,
-            // A flush covers the writes given before it: it waits for those that other threads have.
-            Operation::Flush { token } if state.writes > 0 => return state.flushes.push(token),
+            Operation::Write { token, .. } => drop(state.writes.insert(token)),
+            // A flush covers the writes given before it: it waits for those that other threads have, and
+            // not for those that come later.
+            Operation::Flush { token } if !state.writes.is_empty() => {
+                state.flush = Some((token, state.writes.clone()));
+                return;
+            }
             Operation::Read { .. } | Operation::Flush { .. } => {}
         }
         state.batch.push(operation);
     }
 
     fn note_completion(&mut self, input: &Input) {
-        let Input::Storage { torrent, completion: Completion::Written { .. } } = input else { return };
+        let Input::Storage { torrent, completion: Completion::Written { token, .. } } = input else { return };
         let Some(state) = self.torrents.get_mut(torrent) else { return };
-        state.writes -= 1;
-        if state.writes == 0 {
-            state.batch.extend(state.flushes.drain(..).map(|token| Operation::Flush { token }));
-        }
+        state.writes.remove(token);
+        let ready = state.flush.take_if(|(_, before)| {
+            before.remove(token);
+            before.is_empty()
+        });
+        state.batch.extend(ready.map(|(token, _)| Operation::Flush { token }));
     }
 
-    fn save(&mut self, torrent: TorrentId, have: convoy_core::bitfield::Bitfield, clean: bool) {
-        let Some(state) = self.torrents.get(&torrent) else { return };
+    /// Writes a resume file: one at a time for each torrent, so that the newest wins.
+    fn save(&mut self, torrent: TorrentId, have: Bitfield, clean: bool) {
+        let Some(state) = self.torrents.get_mut(&torrent).or_else(|| self.released.get_mut(&torrent)) else {
+            return;
+        };
+        if state.saving {
+            state.save_next = Some((have, clean));
+            return;
+        }
         let Some(path) = state.resume.clone() else { return };
-        let (info_hash, files) = (state.info_hash, Arc::clone(&state.files));
+        state.saving = true;
         self.saving += 1;
+        let (info_hash, files) = (state.info_hash, Arc::clone(&state.files));
         self.jobs.push(Job::Other(Box::new(move || {
             let result = resume::write(&path, info_hash, have, files.stamps(), clean);
             let result = result.map_err(|error| Failed { path, error });
-            Done::Notice(Notice::Saved { info_hash, result })
+            Done::Notice(Notice::Saved { torrent, info_hash, result })
         })));
+    }
+
+    fn on_saved(&mut self, torrent: TorrentId, info_hash: InfoHash, result: Result<(), Failed>) {
+        self.saving -= 1;
+        match result {
+            Ok(()) => self.tell(NodeEvent::ResumeSaved { info_hash }),
+            Err(failed) => self.report_of(info_hash, failed),
+        }
+        let Some(state) = self.torrents.get_mut(&torrent).or_else(|| self.released.get_mut(&torrent)) else {
+            return;
+        };
+        state.saving = false;
+        match state.save_next.take() {
+            Some((have, clean)) => self.save(torrent, have, clean),
+            None => drop(self.released.remove(&torrent)),
+        }
     }
 
     fn on_event(&mut self, event: Event) {

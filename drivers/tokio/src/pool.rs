@@ -13,6 +13,7 @@ use convoy_core::{
 use std::{
     collections::VecDeque,
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread,
@@ -40,6 +41,8 @@ pub(crate) enum Done {
     Failed(TorrentId, Failed),
     /// For the node.
     Notice(Notice),
+    /// The job panicked. What it owed will never come, so the node cannot go on.
+    Broken,
 }
 
 /// What the node itself waits for.
@@ -47,7 +50,7 @@ pub(crate) enum Notice {
     /// A torrent's files were looked at: it can be added.
     Ready { add: Box<AddTorrent>, files: Arc<Files>, resume: Option<PathBuf> },
     /// A resume file was written, or not.
-    Saved { info_hash: InfoHash, result: Result<(), Failed> },
+    Saved { torrent: TorrentId, info_hash: InfoHash, result: Result<(), Failed> },
 }
 
 /// Threads, what they have to do, and what they have done.
@@ -111,8 +114,13 @@ impl Drop for Pool {
 impl Shared {
     fn work(&self) {
         while let Some(job) = self.next() {
-            let mut done = Vec::new();
-            job.run(&mut done);
+            // What a job that panics leaves behind is not looked at again.
+            let run = AssertUnwindSafe(|| {
+                let mut done = Vec::new();
+                job.run(&mut done);
+                done
+            });
+            let mut done = catch_unwind(run).unwrap_or_else(|_| vec![Done::Broken]);
             let mut all = lock(&self.done);
             let first = all.is_empty();
             all.append(&mut done);
@@ -223,5 +231,83 @@ impl Run {
         for token in self.tokens.drain(..) {
             answer(Completion::Written { token, result }, failed.take());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{
+        OpenFiles,
+        tests::{CONTENT, info},
+    };
+    use convoy_core::{slab::Key, storage::StorageError};
+    use std::fs;
+
+    fn done(operations: Vec<Operation>, files: &Files) -> Vec<Completion> {
+        let mut done = Vec::new();
+        operate(TorrentId::new(0, 0), files, operations, &mut done);
+        let completion = |done| match done {
+            Done::Input(Input::Storage { completion, .. }) => Some(completion),
+            _ => None,
+        };
+        done.into_iter().filter_map(completion).collect()
+    }
+
+    fn write(token: u64, offset: u64, data: &'static [u8]) -> Operation {
+        let data = Bytes::from_static(data);
+        Operation::Write { token: StorageToken(token), file: FileIndex(0), offset, data }
+    }
+
+    #[test]
+    fn writes_that_join_and_writes_that_do_not_are_all_answered() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = Files::new(&info(), folder.path(), Arc::new(OpenFiles::default()));
+        let operations =
+            vec![write(1, 0, b"ab"), write(2, 2, b"cd"), write(3, 8, b"ij"), write(4, 4, b"efgh")];
+        let answers: Vec<Completion> =
+            (1..=4).map(|token| Completion::Written { token: StorageToken(token), result: Ok(()) }).collect();
+        assert_eq!(done(operations, &files), answers);
+        assert_eq!(fs::read(folder.path().join("content")).expect("a file"), CONTENT);
+        let flush = Operation::Flush { token: StorageToken(5) };
+        assert_eq!(
+            done(vec![flush], &files),
+            [Completion::Flushed { token: StorageToken(5), result: Ok(()) }]
+        );
+    }
+
+    #[test]
+    fn what_is_missing_or_short_says_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = Files::new(&info(), folder.path(), Arc::new(OpenFiles::default()));
+        let read = || Operation::Read { token: StorageToken(1), file: FileIndex(0), offset: 4, length: 6 };
+        let failed = |error| [Completion::Read { token: StorageToken(1), result: Err(error) }];
+        assert_eq!(done(vec![read()], &files), failed(StorageError::NotFound));
+        fs::write(folder.path().join("content"), b"abcdefg").expect("a file");
+        assert_eq!(done(vec![read()], &files), failed(StorageError::TooShort));
+    }
+
+    #[test]
+    fn a_job_that_panics_ends_the_node_and_not_the_thread() {
+        let pool = Pool::new(1).expect("a thread");
+        pool.give([
+            Job::Other(Box::new(|| panic!("a test's own"))),
+            Job::Other(Box::new(|| {
+                Done::Notice(Notice::Saved {
+                    torrent: TorrentId::new(0, 0),
+                    info_hash: InfoHash([0; 20]),
+                    result: Ok(()),
+                })
+            })),
+        ]);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let mut all = Vec::new();
+        while all.len() < 2 {
+            let mut some = Vec::new();
+            runtime.block_on(pool.wait());
+            pool.take_done(&mut some);
+            all.extend(some);
+        }
+        assert!(matches!(all[..], [Done::Broken, Done::Notice(_)]));
     }
 }

@@ -50,12 +50,25 @@ fn a_named_file_has_to_exist() {
 }
 
 #[test]
-fn encryption_is_refused_as_long_as_there_is_none() {
-    for policy in ["enabled", "required", "forced", "preferred"] {
-        assert!(load("", &format!("--encryption {policy}")).is_err(), "{policy}");
-        assert!(load(&format!("encryption = '{policy}'"), "").is_err(), "{policy}");
+fn encryption_goes_by_all_its_names() {
+    use convoy_core::mse::{Level, Policy};
+    let names = [
+        (["disabled", "tolerated"], Policy::Disabled),
+        (["enabled", "preferred"], Policy::Enabled),
+        (["required", "forced"], Policy::Required),
+    ];
+    for (names, policy) in names {
+        for name in names {
+            let by_flag = load("", &format!("--encryption {name} --encryption-level rc4")).expect("valid");
+            let by_file =
+                load(&format!("encryption = '{name}'\nencryption-level = 'rc4'"), "").expect("valid");
+            assert_eq!(by_flag, by_file);
+            let config = by_flag.engine().encryption;
+            assert_eq!((config.outgoing, config.incoming, config.level), (policy, policy, Level::Rc4));
+        }
     }
-    assert!(load("encryption = 'tolerated'", "").is_ok());
+    let config = load("", "").expect("valid").engine().encryption;
+    assert_eq!((config.outgoing, config.level), (Policy::Enabled, Level::Both));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use super::{Hex, lines};
 use convoy_core::{
-    engine::{PeerInfo, Progress, State},
+    engine::{Encryption, PeerInfo, Progress, State},
     id::InfoHash,
 };
 use serde::{Serialize, Serializer};
@@ -48,6 +48,7 @@ pub(crate) enum Event<'a> {
         down_rate: u64,
         up_rate: u64,
         peers_live: u32,
+        peers_encrypted: u32,
         peers_known: u32,
         /// `null` when nobody knows.
         eta_s: Option<u64>,
@@ -73,6 +74,8 @@ pub(crate) enum Event<'a> {
         addr: SocketAddr,
         client: Option<&'a str>,
         outgoing: bool,
+        /// `none`, `plaintext` (only the handshake was obfuscated) or `rc4`.
+        encryption: &'static str,
     },
     /// A peer is gone.
     PeerGone {
@@ -80,9 +83,17 @@ pub(crate) enum Event<'a> {
         info_hash: InfoHash,
         addr: SocketAddr,
         client: Option<&'a str>,
+        encryption: &'static str,
         why: String,
         downloaded: u64,
         uploaded: u64,
+    },
+    /// A dial failed with or without encryption; it is tried again the other way.
+    FellBack {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        addr: SocketAddr,
+        why: String,
     },
     /// A dial, or the handshake after it, failed.
     DialFailed {
@@ -142,6 +153,10 @@ pub(crate) enum Event<'a> {
         downloaded: u64,
         uploaded: u64,
         wasted: u64,
+        /// Peers that were connected with and without encryption, and dials that fell back.
+        encrypted_peers: u32,
+        plain_peers: u32,
+        fallbacks: u32,
         seconds: f64,
     },
     /// `demo`: the end.
@@ -168,6 +183,8 @@ pub(crate) struct DemoNode {
     pub(crate) rate: u64,
     pub(crate) uploaded: u64,
     pub(crate) wasted: u64,
+    /// How many of its connections were encrypted, of how many.
+    pub(crate) encrypted: (u32, u32),
     /// How many of its pieces came from each node: the seed, then the leechers in order.
     pub(crate) pieces_from: Vec<u32>,
 }
@@ -246,6 +263,7 @@ impl<'a> Event<'a> {
             down_rate: progress.download_rate_bytes_per_s,
             up_rate: progress.upload_rate_bytes_per_s,
             peers_live: progress.peers_live,
+            peers_encrypted: progress.peers_encrypted,
             peers_known: progress.peers_known,
             eta_s: lines::eta(progress).0,
         }
@@ -254,7 +272,8 @@ impl<'a> Event<'a> {
     /// A peer came.
     pub(crate) fn peer(info_hash: InfoHash, peer: &'a PeerInfo) -> Self {
         let client = peer.client.as_deref();
-        Event::Peer { info_hash, addr: peer.remote, client, outgoing: peer.outgoing }
+        let encryption = encryption_name(peer.encryption);
+        Event::Peer { info_hash, addr: peer.remote, client, outgoing: peer.outgoing, encryption }
     }
 
     /// A peer went.
@@ -263,6 +282,7 @@ impl<'a> Event<'a> {
             info_hash,
             addr: peer.remote,
             client: peer.client.as_deref(),
+            encryption: encryption_name(peer.encryption),
             why,
             downloaded: peer.downloaded_bytes,
             uploaded: peer.uploaded_bytes,
@@ -278,6 +298,15 @@ fn state_name(state: State) -> &'static str {
         State::Seeding => "seeding",
         State::Paused => "paused",
         State::Failed => "failed",
+    }
+}
+
+/// The name of what becomes of a peer's bytes.
+pub(crate) fn encryption_name(encryption: Encryption) -> &'static str {
+    match encryption {
+        Encryption::None => "none",
+        Encryption::Header => "plaintext",
+        Encryption::Rc4 => "rc4",
     }
 }
 

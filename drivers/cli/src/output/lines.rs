@@ -55,6 +55,7 @@ mod tests {
             download_rate_bytes_per_s: 10 << 20,
             upload_rate_bytes_per_s: 1 << 20,
             peers_live: 17,
+            peers_encrypted: 0,
             peers_known: 40,
         }
     }

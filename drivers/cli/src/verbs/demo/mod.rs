@@ -42,9 +42,10 @@ async fn demonstrate(args: args::Demo, reporter: &Arc<Reporter>) -> Result<(), F
     let mut random = Random::new(seed(&args)?);
     let (folder, content) = (scratch.path().join("seed"), random.child_seed());
     let leechers = usize::from(args.peers);
+    let encryption = args::mse_config(args.encryption, args.encryption_level);
     let info = on_thread(reporter, move |reporter| make_content(&args, &folder, content, reporter)).await?;
 
-    let mut swarm = Swarm::start(&info, scratch.path(), leechers, &mut random, reporter).await?;
+    let mut swarm = Swarm::start(&info, scratch.path(), leechers, encryption, &mut random, reporter).await?;
     swarm.run().await?;
     let members = swarm.stop().await;
     let geometry = info.geometry;

@@ -52,6 +52,7 @@ fn node(member: &Member, ok: bool, total: u64) -> DemoNode {
         rate,
         uploaded: member.sent,
         wasted: member.progress.as_ref().map_or(0, |progress| progress.wasted_bytes),
+        encrypted: member.encrypted,
         pieces_from: member.pieces_from.clone(),
     }
 }
@@ -61,7 +62,7 @@ fn table(nodes: &[DemoNode]) -> Table {
     let mut table = Table::new();
     table.load_preset(UTF8_FULL_CONDENSED);
     let from = nodes.iter().map(|node| format!("from {}", node.node));
-    let fixed = ["node", "time", "rate", "sent", "hashes"].map(str::to_owned);
+    let fixed = ["node", "time", "rate", "sent", "encrypted", "hashes"].map(str::to_owned);
     table.set_header(fixed.into_iter().chain(from));
     for (number, node) in nodes.iter().enumerate() {
         let is_seed = number == 0;
@@ -72,6 +73,7 @@ fn table(nodes: &[DemoNode]) -> Table {
             right(unless_seed(format!("{:.2} s", node.seconds))),
             right(unless_seed(Rate(node.rate).to_string())),
             right(ByteSize(node.uploaded).to_string()),
+            right(format!("{} of {}", node.encrypted.0, node.encrypted.1)),
             Cell::new(if node.ok { "right" } else { "WRONG" }),
         ];
         for (source, &count) in node.pieces_from.iter().enumerate() {

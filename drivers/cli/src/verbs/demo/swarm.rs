@@ -3,9 +3,10 @@
 use crate::{failure::Failure, output::Reporter};
 use convoy_core::{
     Random,
-    engine::{self, Event, PeerInfo, Progress},
+    engine::{self, Encryption, Event, PeerInfo, Progress},
     id::PeerId,
     metainfo::Info,
+    mse,
 };
 use convoy_tokio::{AddTorrent, Node, NodeConfig, NodeEvent};
 use std::{
@@ -46,6 +47,8 @@ pub(super) struct Member {
     pub(super) sent: u64,
     /// How many of its pieces came from each member.
     pub(super) pieces_from: Vec<u32>,
+    /// How many of its connections were encrypted, of how many.
+    pub(super) encrypted: (u32, u32),
     node: Node,
     listens: Option<SocketAddr>,
     ready: bool,
@@ -62,6 +65,7 @@ impl<'a> Swarm<'a> {
         info: &Info,
         scratch: &Path,
         leechers: usize,
+        encryption: mse::Config,
         random: &mut Random,
         reporter: &'a Reporter,
     ) -> Result<Self, Failure> {
@@ -69,7 +73,7 @@ impl<'a> Swarm<'a> {
         let began = Instant::now();
         let mut swarm = Self { info: info.clone(), members: Vec::new(), inbox, began, reporter };
         for number in 0..=leechers {
-            let member = Member::start(number, leechers + 1, scratch, random, mail.clone())?;
+            let member = Member::start(number, leechers + 1, scratch, encryption, random, mail.clone())?;
             swarm.members.push(member);
         }
         drop(mail);
@@ -167,6 +171,7 @@ impl Member {
         number: usize,
         of: usize,
         scratch: &Path,
+        encryption: mse::Config,
         random: &mut Random,
         mail: mpsc::Sender<(usize, Event)>,
     ) -> Result<Self, Failure> {
@@ -176,6 +181,7 @@ impl Member {
             engine: engine::Config {
                 listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
                 peer_id_prefix: prefix(number),
+                encryption,
                 ..engine::Config::default()
             },
             seed: Some(random.child_seed()),
@@ -193,11 +199,14 @@ impl Member {
         });
         let (took, progress, listens, ready, sent) = (None, None, None, false, 0);
         let (pieces_from, peers) = (vec![0; of], BTreeMap::new());
-        Ok(Self { name, folder, took, progress, sent, pieces_from, node, listens, ready, peers })
+        let encrypted = (0, 0);
+        Ok(Self { name, folder, took, progress, sent, pieces_from, encrypted, node, listens, ready, peers })
     }
 
     /// Learns who is at the other end of a stream.
     fn meet(&mut self, peer: &PeerInfo, count: usize) {
+        self.encrypted.0 += u32::from(peer.encryption != Encryption::None);
+        self.encrypted.1 += 1;
         if let Some(number) = (0..count).find(|&number| is_prefix(prefix(number), peer.peer_id)) {
             self.peers.insert(peer.remote, number);
         }

@@ -5,7 +5,7 @@ mod torrent;
 use crate::{
     config::{Config, PeerAddr},
     failure::Failure,
-    output::{Event as Line, Hex, Reporter, printable},
+    output::{Event as Line, Hex, Reporter, encryption_name, printable},
     signals::Signals,
     source::{make_folder, read_torrent},
 };
@@ -234,7 +234,11 @@ impl<'a> Session<'a> {
                 self.reporter.event(&Line::PieceFailed { info_hash: *info_hash, index: piece.0 });
             }
             Event::PeerConnected { info_hash, peer } => {
-                tracing::info!(peer = %peer.remote, outgoing = peer.outgoing, "connected");
+                let encryption = encryption_name(peer.encryption);
+                tracing::info!(peer = %peer.remote, outgoing = peer.outgoing, encryption, "connected");
+                if let Some(torrent) = self.torrents.get_mut(info_hash) {
+                    torrent.count_peer(peer);
+                }
                 self.reporter.event(&Line::peer(*info_hash, peer));
             }
             Event::PeerGone { info_hash, peer, why } => {
@@ -243,6 +247,14 @@ impl<'a> Session<'a> {
                     torrent.count_exchange(peer.downloaded_bytes, peer.uploaded_bytes);
                 }
                 self.reporter.event(&Line::peer_gone(*info_hash, peer, why.to_string()));
+            }
+            Event::FellBack { info_hash, remote, why } => {
+                tracing::info!(peer = %remote, %why, "dialled again the other way");
+                if let Some(torrent) = self.torrents.get_mut(info_hash) {
+                    torrent.fallbacks += 1;
+                }
+                let (addr, why) = (*remote, why.to_string());
+                self.reporter.event(&Line::FellBack { info_hash: *info_hash, addr, why });
             }
             _ => {}
         }

@@ -9,7 +9,7 @@ use crate::{
 };
 use convoy_core::{
     bitfield::Bitfield,
-    engine::Progress,
+    engine::{Encryption, PeerInfo, Progress},
     id::{FileIndex, PieceIndex},
     metainfo::Info,
     storage::StorageError,
@@ -33,6 +33,9 @@ pub(super) struct Torrent {
     downloaded: u64,
     /// The same, sent to them.
     uploaded: u64,
+    /// Peers with encryption, and without.
+    peers: (u32, u32),
+    pub(super) fallbacks: u32,
     pub(super) progress: Option<Progress>,
     pub(super) complete: bool,
     /// What the system said last when it refused something of the files, and of which.
@@ -51,9 +54,19 @@ impl Torrent {
             verified: 0,
             downloaded: 0,
             uploaded: 0,
+            peers: (0, 0),
+            fallbacks: 0,
             progress: None,
             complete: false,
             refused: None,
+        }
+    }
+
+    /// Counts a peer that is connected.
+    pub(super) fn count_peer(&mut self, peer: &PeerInfo) {
+        match peer.encryption {
+            Encryption::None => self.peers.1 += 1,
+            Encryption::Header | Encryption::Rc4 => self.peers.0 += 1,
         }
     }
 
@@ -152,6 +165,9 @@ impl Torrent {
             downloaded: self.downloaded.max(of(|progress| progress.downloaded_bytes)),
             uploaded: self.uploaded.max(of(|progress| progress.uploaded_bytes)),
             wasted: of(|progress| progress.wasted_bytes),
+            encrypted_peers: self.peers.0,
+            plain_peers: self.peers.1,
+            fallbacks: self.fallbacks,
             seconds: began.elapsed().as_secs_f64(),
         });
         if !complete {
