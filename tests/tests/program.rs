@@ -112,11 +112,30 @@ fn ctrl_c_saves_what_is_known_and_exits_with_130_within_3_seconds() {
     assert!(took < Duration::from_secs(3), "{took:?}");
     let saved = outcome.event("resume_saved")["file"].as_str().expect("a file").to_owned();
     assert!(fs::metadata(&saved).is_ok_and(|file| file.len() > 0), "{saved}");
+}
 
-    let verified = outcome.event("summary")["verified"].as_u64().expect("a count");
+#[test]
+fn ctrl_c_again_and_again_loses_nothing_that_was_verified() {
+    let scratch = Scratch::new();
+    let payload = scratch.payload("file.bin", 16 * MIB, 64 * KIB);
+    let seed = Libtorrent::seed(&payload.torrent, &payload.dir);
+    let out = scratch.dir("out");
+    let mut verified = 0;
+    for _ in 0..10 {
+        let download =
+            Convoy::download(&scratch, &payload.torrent, &out).peers(&[seed.addr]).args(&["-d", "4M"]);
+        let mut download = download.spawn();
+        download.wait_until("a piece", |line| line["event"] == "piece");
+        download.interrupt();
+        let outcome = download.wait_exit();
+        outcome.assert_code(130);
+        assert_eq!(outcome.event("checked")["have"], verified, "pieces that the run before had verified");
+        let pieces = outcome.lines.iter().filter(|line| line["event"] == "piece").count() as u64;
+        assert!(pieces > 0, "it was interrupted behind a piece");
+        verified += pieces;
+    }
     let rest = Convoy::fetch(&scratch, &payload, "out", &[seed.addr]);
-    let downloaded = rest.event("summary")["downloaded"].as_u64().expect("a count");
-    assert!(verified > 0 && downloaded + verified <= payload.total, "{verified} + {downloaded}");
+    assert_eq!(rest.event("summary")["downloaded"], payload.total - verified * payload.piece_length);
 }
 
 #[test]

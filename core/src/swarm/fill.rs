@@ -4,7 +4,7 @@ use super::{
     Action, PeerEnd,
     check::Compute,
     gather::{Pending, zeros},
-    machine::Swarm,
+    machine::{Phase, Swarm},
 };
 use crate::{
     Instant, Outbox,
@@ -180,7 +180,8 @@ impl Swarm {
         from: Option<core::net::SocketAddr>,
         out: &mut Outbox<Action>,
     ) {
-        if !self.have.set(piece) {
+        // Behind the last save nothing is told that the next run would not find.
+        if self.phase == Phase::Stopped || !self.have.set(piece) {
             return;
         }
         self.verified_bytes += u64::from(self.geometry.piece_size(piece));

@@ -58,6 +58,12 @@ impl Swarm {
             return;
         }
         match result {
+            // A piece whose hash was under way when we stopped may be verified and told by now. There is
+            // one last save, for a driver that writes two at once may end with the older.
+            Ok(()) if self.phase == Phase::Stopping && (self.saves.unsaved || self.saves.again.is_some()) => {
+                self.saves.again = None;
+                return self.save(true, out);
+            }
             Ok(()) => out.push(Action::SaveResume { have, clean }),
             Err(error) => self.fail(None, error, out),
         }
