@@ -17,6 +17,9 @@ use alloc::boxed::Box;
 use bytes::{Bytes, BytesMut};
 use core::mem;
 
+/// What is copied to the arena rather than to an allocation of its own, in bytes.
+const SMALL: usize = 1024;
+
 impl Engine {
     /// What an accepted stream waits for, and until when.
     pub(super) fn await_handshake(&mut self, now: Instant, give_up: Instant) -> (Option<Deadline>, Stage) {
@@ -150,6 +153,11 @@ impl Engine {
     pub(super) fn send(&mut self, id: StreamId, data: Bytes, out: &mut Outbox<Action>) {
         let ciphers = self.streams.slab.get_mut(id).and_then(|stream| stream.ciphers.as_mut());
         let data = match ciphers {
+            // Heads and small messages share their room with others: their copy goes to the arena.
+            Some(ciphers) if data.len() <= SMALL => out.write(data.len(), |arena| {
+                arena.extend_from_slice(&data);
+                ciphers.encrypt_in_place(arena);
+            }),
             Some(ciphers) => ciphers.encrypt(data),
             None => data,
         };

@@ -40,6 +40,13 @@ impl Ciphers {
         }
     }
 
+    /// Encrypts what goes out next, in place.
+    pub fn encrypt_in_place(&mut self, bytes: &mut [u8]) {
+        if let Self::Rc4 { send, .. } = self {
+            send.apply(bytes);
+        }
+    }
+
     /// Encrypts what goes out next: in place if nobody else holds the bytes, else in a copy.
     #[must_use]
     pub fn encrypt(&mut self, bytes: Bytes) -> Bytes {

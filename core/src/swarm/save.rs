@@ -58,8 +58,8 @@ impl Swarm {
             return;
         }
         match result {
-            // A piece whose hash was under way when we stopped may be verified and told by now. There is
-            // one last save, for a driver that writes two at once may end with the older.
+            // A piece whose hash was under way when we stopped may be verified and told by now: what is
+            // saved for good must not call it missing.
             Ok(()) if self.phase == Phase::Stopping && (self.saves.unsaved || self.saves.again.is_some()) => {
                 self.saves.again = None;
                 return self.save(true, out);
@@ -69,9 +69,6 @@ impl Swarm {
         }
         if let Some(clean) = self.saves.again.take() {
             self.save(clean, out);
-        } else if self.phase == Phase::Stopping && self.saves.unsaved {
-            // A piece was verified while the flush was under way.
-            self.save(true, out);
         } else if self.phase == Phase::Stopping {
             self.phase = Phase::Stopped;
             out.push(Action::Stopped);
