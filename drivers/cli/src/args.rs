@@ -251,6 +251,10 @@ pub(crate) struct NodeOptions {
     /// What encryption covers [default: both]
     #[arg(long, value_name = "LEVEL", env = "CONVOY_ENCRYPTION_LEVEL")]
     encryption_level: Option<EncryptionLevel>,
+    /// Take the room on disk at once instead of as pieces come
+    #[arg(long, env = "CONVOY_PREALLOCATE", value_name = "BOOL", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    preallocate: Option<bool>,
     /// Do without the DHT (this build has none)
     #[arg(long, env = "CONVOY_NO_DHT", value_name = "BOOL", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]

@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) encryption: Encryption,
     /// What encryption covers.
     pub(crate) encryption_level: EncryptionLevel,
+    /// Take the room on disk at once.
+    pub(crate) preallocate: bool,
     /// Without the DHT.
     pub(crate) no_dht: bool,
     /// Without peer exchange.
@@ -68,6 +70,7 @@ impl Default for Config {
             seed_bytes: None,
             encryption: Encryption::default(),
             encryption_level: EncryptionLevel::default(),
+            preallocate: false,
             no_dht: false,
             no_pex: false,
             no_utp: false,

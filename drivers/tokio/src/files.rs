@@ -9,7 +9,7 @@ use convoy_core::{
 };
 use rustix::{
     buffer::spare_capacity,
-    fs::OFlags,
+    fs::{FallocateFlags, OFlags, fallocate},
     io::{Errno, pread, pwritev},
 };
 use std::{
@@ -51,6 +51,8 @@ struct Place {
 /// The files that are open, of all torrents.
 #[derive(Debug, Default)]
 pub(crate) struct OpenFiles {
+    /// Whether a file that is made takes its room on disk at once.
+    preallocate: bool,
     table: Mutex<HashMap<(u64, FileIndex), Open>>,
     uses: AtomicU64,
     torrents: AtomicU64,
@@ -202,6 +204,10 @@ impl Drop for Files {
 }
 
 impl OpenFiles {
+    pub(crate) fn new(preallocate: bool) -> Self {
+        Self { preallocate, ..Self::default() }
+    }
+
     fn lookup(&self, key: (u64, FileIndex), write: bool) -> Option<Arc<File>> {
         let mut table = lock(&self.table);
         let open = table.get_mut(&key).filter(|open| open.writable || !write)?;
@@ -213,7 +219,7 @@ impl OpenFiles {
         if let Some(file) = self.lookup(key, write) {
             return Ok(file);
         }
-        let file = Arc::new(if write { create(place)? } else { open(&place.path)? });
+        let file = Arc::new(if write { create(place, self.preallocate)? } else { open(&place.path)? });
         let mut table = lock(&self.table);
         if table.len() >= OPEN_FILES {
             let oldest = table.iter().min_by_key(|(_, open)| open.last_use).map(|(key, _)| *key);
@@ -233,7 +239,7 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// Opens for writing, with its folders, at its full length at least: sparse, so that what is not there yet
 /// takes no room, and a later check can read it. A file that is longer keeps its end: it may be the user's.
-fn create(place: &Place) -> io::Result<File> {
+fn create(place: &Place, preallocate: bool) -> io::Result<File> {
     if let Some(folder) = place.path.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -242,6 +248,9 @@ fn create(place: &Place) -> io::Result<File> {
     let file = options.custom_flags(OFlags::NOFOLLOW.bits() as i32).open(&place.path)?;
     if file.metadata()?.len() < place.length {
         file.set_len(place.length)?;
+        if preallocate {
+            fallocate(&file, FallocateFlags::empty(), 0, place.length)?;
+        }
     }
     Ok(file)
 }
@@ -276,6 +285,19 @@ pub(crate) mod tests {
         let below = folder.path().join("a/b");
         files(&below).write(FileIndex(0), 3, &[Bytes::from_static(b"de")]).expect("written");
         assert_eq!(fs::read(below.join("content")).expect("a file"), b"\0\0\0de\0\0\0\0\0");
+    }
+
+    #[test]
+    fn a_file_takes_its_room_at_once_where_that_is_asked_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for preallocate in [false, true] {
+            let open = Arc::new(OpenFiles::new(preallocate));
+            let place = Place { path: folder.path().join("large"), length: 1 << 20, padding: false };
+            open.get((0, FileIndex(0)), &place, true).expect("made");
+            let taken = fs::metadata(&place.path).expect("there").blocks() * 512;
+            assert_eq!(taken >= 1 << 20, preallocate, "{taken}");
+            fs::remove_file(&place.path).expect("removed");
+        }
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub struct NodeConfig {
     pub engine: engine::Config,
     /// Where its randomness comes from; `None` asks the system. A given seed makes a run repeatable.
     pub seed: Option<Seed>,
+    /// Whether files take their room on disk as soon as they are made. Otherwise they are sparse.
+    pub preallocate: bool,
     /// Threads for files and hashes; 0 takes as many as there are cores, 4 at the most.
     pub workers: usize,
 }
@@ -152,7 +154,7 @@ pub fn spawn(config: NodeConfig) -> io::Result<(Node, Events)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("convoy-node".into()).spawn(move || {
         let tasks = tokio::task::LocalSet::new();
-        tasks.block_on(&runtime, node::run(config.engine, seed, pool, inbox, events));
+        tasks.block_on(&runtime, node::run(config.engine, seed, config.preallocate, pool, inbox, events));
     })?;
     Ok((Node { requests }, outbox))
 }

@@ -90,6 +90,7 @@ struct Torrent {
 pub(crate) async fn run(
     config: engine::Config,
     seed: Seed,
+    preallocate: bool,
     pool: Pool,
     mut inbox: mpsc::UnboundedReceiver<Request>,
     events: mpsc::UnboundedSender<NodeEvent>,
@@ -101,7 +102,7 @@ pub(crate) async fn run(
         accepted: HashMap::new(),
         dials: HashMap::new(),
         tickets: 0,
-        open_files: Arc::default(),
+        open_files: Arc::new(OpenFiles::new(preallocate)),
         pending: HashMap::new(),
         torrents: HashMap::new(),
         released: HashMap::new(),

@@ -86,9 +86,13 @@ pub(super) async fn run(
     let state = config.state_folder()?;
     make_folder(&state)?;
     let seed = config.seed_bytes.map(|seed| seed.0);
-    let (node, events) =
-        convoy_tokio::spawn(NodeConfig { engine: config.engine(), seed, ..NodeConfig::default() })
-            .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
+    let (node, events) = convoy_tokio::spawn(NodeConfig {
+        engine: config.engine(),
+        seed,
+        preallocate: config.preallocate,
+        ..NodeConfig::default()
+    })
+    .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
     let mut session = Session::new(goal, reporter);
     for info in torrents {
         let resume = resume_file(&state, &info, folder);
