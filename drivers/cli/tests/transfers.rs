@@ -8,10 +8,10 @@ use std::{fs, process::Stdio, time::Instant};
 /// Starts a seed on a free port; gives it and its address.
 fn seed(scratch: &Scratch, line: &str) -> (Running, String) {
     let mut seed = scratch.start(&format!("seed {line} --listen 127.0.0.1:0 --json"));
-    let addr = seed.wait_for("listening")["addr"].as_str().expect("text").to_owned();
-    let checked = seed.wait_for("checked");
+    // The data may be checked before the system lets the node listen.
+    let [listening, checked] = seed.wait_for_all(["listening", "checked"]);
     assert_eq!(checked["have"], checked["pieces"]);
-    (seed, addr)
+    (seed, listening["addr"].as_str().expect("text").to_owned())
 }
 
 #[test]

@@ -107,6 +107,20 @@ impl Running {
         }
     }
 
+    /// Reads stdout until there was a JSON event of each kind, in any order; the first of each.
+    pub(crate) fn wait_for_all<const N: usize>(&mut self, kinds: [&str; N]) -> [Value; N] {
+        let mut found = kinds.map(|_| None);
+        while found.iter().any(Option::is_none) {
+            let line = read_line(self.0.stdout.as_mut().expect("piped"));
+            assert!(!line.is_empty(), "the program ended before all of {kinds:?}");
+            let event: Value = serde_json::from_str(&line).expect("JSON");
+            if let Some(place) = kinds.iter().position(|kind| event["event"] == *kind) {
+                found[place].get_or_insert(event);
+            }
+        }
+        found.map(|event| event.expect("there was one of each"))
+    }
+
     /// Sends a signal, by its name.
     pub(crate) fn signal(&self, name: &str) {
         let sent =
