@@ -1,0 +1,1 @@
+//! Disks with a speed, a size and faults.

@@ -1,0 +1,1 @@
+//! Peers that mean harm: the attacks of a stranger, as raw bytes.

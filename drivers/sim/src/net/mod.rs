@@ -1,0 +1,1 @@
+//! The network: hosts, links, streams, datagrams, NATs, partitions.
