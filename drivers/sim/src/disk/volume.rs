@@ -48,8 +48,8 @@ struct File {
 struct Write {
     file: FileIndex,
     range: Range<u64>,
-    /// From the first byte that is not the torrent's to the last, with its offset in the file.
-    wrong: Option<(u64, Bytes)>,
+    /// From the first byte that is not the torrent's to the last, with its offset in the file. Few have it.
+    wrong: Option<Box<(u64, Bytes)>>,
     mtime: i64,
 }
 
@@ -133,6 +133,10 @@ impl Volume {
                 write.apply(&mut self.durable);
                 self.settled += 1;
             }
+            if self.unflushed.is_empty() {
+                // Thousands of disks that have come to rest must not hold on to what they needed before.
+                self.unflushed.shrink_to_fit();
+            }
         }
     }
 
@@ -214,7 +218,7 @@ impl Write {
         let Some(file) = files.get_mut(self.file.0 as usize) else { return };
         let file = file.get_or_insert_with(|| File::empty(self.mtime));
         file.extents.put(self.range.start, Extent::Right(self.range.end - self.range.start));
-        if let Some((offset, bytes)) = &self.wrong {
+        if let Some((offset, bytes)) = self.wrong.as_deref() {
             file.extents.put(*offset, Extent::Literal(bytes.clone()));
         }
         if !self.range.is_empty() {
@@ -241,10 +245,11 @@ impl Write {
 
     /// The part in `range`, which lies inside it.
     fn part(&self, range: Range<u64>) -> Self {
-        let wrong = self.wrong.as_ref().and_then(|(offset, bytes)| {
+        let wrong = self.wrong.as_deref().and_then(|(offset, bytes)| {
             let start = range.start.max(*offset);
             let end = range.end.min(offset + bytes.len() as u64);
-            (start < end).then(|| (start, bytes.slice((start - offset) as usize..(end - offset) as usize)))
+            let kept = || bytes.slice((start - offset) as usize..(end - offset) as usize);
+            (start < end).then(|| Box::new((start, kept())))
         });
         Self { file: self.file, range, wrong, mtime: self.mtime }
     }
@@ -255,7 +260,7 @@ fn file_of(files: &Files, file: FileIndex) -> Option<&File> {
 }
 
 /// From the first byte of `data` that is not the torrent's to the last.
-fn deviation(content: &Content, file: FileIndex, offset: u64, data: &[u8]) -> Option<(u64, Bytes)> {
+fn deviation(content: &Content, file: FileIndex, offset: u64, data: &[u8]) -> Option<Box<(u64, Bytes)>> {
     if content.matches(file, offset, data) {
         return None;
     }
@@ -263,5 +268,5 @@ fn deviation(content: &Content, file: FileIndex, offset: u64, data: &[u8]) -> Op
     let differs = |at: usize| data.get(at) != right.get(at);
     let first = (0..data.len()).find(|at| differs(*at))?;
     let last = (first..data.len()).rfind(|at| differs(*at))?;
-    Some((offset + first as u64, Bytes::copy_from_slice(data.get(first..=last)?)))
+    Some(Box::new((offset + first as u64, Bytes::copy_from_slice(data.get(first..=last)?))))
 }
