@@ -6,5 +6,8 @@
 
 pub mod content;
 pub mod disk;
+pub mod host;
 pub mod hostile;
 pub mod net;
+pub mod trace;
+pub mod world;
