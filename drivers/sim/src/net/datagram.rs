@@ -44,11 +44,11 @@ impl Network {
         }
         let port = on.nat.outwards(on.reach, from_port, to);
         let datagram = Datagram { from: SocketAddr::new(on.address, port), port: to.port(), data };
-        on.uplink.datagrams.push_back((to, datagram));
-        self.serve_uplink(host);
+        on.uplink.datagrams.push_back((to, Box::new(datagram)));
+        self.has_work(host);
     }
 
-    pub(super) fn datagram_leaves(&mut self, from: HostId, to: SocketAddr, datagram: Datagram) {
+    pub(super) fn datagram_leaves(&mut self, from: HostId, to: SocketAddr, datagram: Box<Datagram>) {
         let Some(host) = self.by_address.get(&to.ip()).copied() else { return };
         let (sender, receiver) = (self.host(from).link, self.host(host).link);
         let is_too_large = datagram.wire_bytes() > usize::from(receiver.mtu);
@@ -65,14 +65,14 @@ impl Network {
         }
     }
 
-    pub(super) fn datagram_arrives(&mut self, host: HostId, datagram: Datagram) {
+    pub(super) fn datagram_arrives(&mut self, host: HostId, datagram: Box<Datagram>) {
         let at = self.through_downlink(host, datagram.wire_bytes());
         self.at(at, Due::Delivered(host, datagram));
     }
 
-    pub(super) fn datagram_delivered(&mut self, host: HostId, datagram: Datagram) {
+    pub(super) fn datagram_delivered(&mut self, host: HostId, datagram: Box<Datagram>) {
         let on = self.host(host);
-        let Datagram { from, port, data } = datagram;
+        let Datagram { from, port, data } = *datagram;
         let inside =
             if on.reach == Reach::Public { Some(port) } else { on.nat.inwards(on.reach, port, from) };
         if let Some(port) = inside.filter(|port| on.is_up && on.bound.contains(port)) {

@@ -113,6 +113,8 @@ pub struct Network {
     heap: BinaryHeap<Reverse<(Instant, u64, Due)>>,
     scheduled: u64,
     ready: VecDeque<NetEvent>,
+    /// Hosts that were given something to send since the last event.
+    eager: Vec<HostId>,
     /// The latest time it was told.
     now: Instant,
 }
@@ -141,9 +143,9 @@ enum Due {
     /// Something of a stream; see there.
     Stream(stream::Due),
     /// A datagram reaches a host's downlink.
-    Arrives(HostId, Datagram),
+    Arrives(HostId, Box<Datagram>),
     /// A datagram is through it.
-    Delivered(HostId, Datagram),
+    Delivered(HostId, Box<Datagram>),
 }
 
 impl Network {
@@ -159,6 +161,7 @@ impl Network {
             heap: BinaryHeap::new(),
             scheduled: 0,
             ready: VecDeque::new(),
+            eager: Vec::new(),
             now: Instant::ZERO,
         }
     }
@@ -252,7 +255,7 @@ impl Network {
     /// When something next happens.
     #[must_use]
     pub fn next_at(&self) -> Option<Instant> {
-        if !self.ready.is_empty() {
+        if !self.ready.is_empty() || !self.eager.is_empty() {
             return Some(self.now);
         }
         self.heap.peek().map(|Reverse((at, ..))| *at)
@@ -263,6 +266,10 @@ impl Network {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
+            }
+            if let Some(host) = self.eager.pop() {
+                self.serve_uplink(host);
+                continue;
             }
             let Reverse((at, _, due)) = self
                 .heap
