@@ -8,3 +8,4 @@ pub mod content;
 pub mod disk;
 pub mod hostile;
 pub mod net;
+pub mod scenario;
