@@ -6,6 +6,9 @@
 
 pub mod content;
 pub mod disk;
+pub mod host;
 pub mod hostile;
 pub mod net;
 pub mod scenario;
+pub mod trace;
+pub mod world;
