@@ -88,7 +88,7 @@ pub struct Group {
     #[serde(default)]
     pub disk: Disk,
     /// Whether their streams are encrypted: dealt out in turn.
-    #[serde(default = "enabled")]
+    #[serde(default = "disabled")]
     pub encryption: Vec<Encryption>,
     /// What encryption covers: dealt out in turn, once round for each of the above.
     #[serde(default = "both")]
@@ -96,15 +96,13 @@ pub struct Group {
 }
 
 /// What a host is there for.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// It has everything.
     Seed,
     /// It wants everything.
     Leecher,
-    /// It means harm, in the way of this name.
-    Attack(String),
 }
 
 /// How a host is connected.
@@ -306,16 +304,6 @@ pub enum ScenarioError {
         /// The name.
         group: String,
     },
-    /// There is no such attack.
-    #[error("group `{group}`: there is no attack `{attack}`; there are {known}")]
-    UnknownAttack {
-        /// Whose.
-        group: String,
-        /// The name.
-        attack: String,
-        /// The names that there are.
-        known: String,
-    },
     /// No torrent can be made.
     #[error("no torrent can be made: {why}")]
     Torrent {
@@ -380,8 +368,9 @@ fn public() -> Vec<Reach> {
     vec![Reach::Public]
 }
 
-fn enabled() -> Vec<Encryption> {
-    vec![Encryption::Enabled]
+/// It costs the simulator more than all the rest.
+fn disabled() -> Vec<Encryption> {
+    vec![Encryption::Disabled]
 }
 
 fn both() -> Vec<EncryptionLevel> {
