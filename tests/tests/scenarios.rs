@@ -50,8 +50,10 @@ scenarios! {
     all_encryption_policies_mix: "mixed-encryption",
     poisoners_do_no_harm: "poisoners",
     slow_disks_are_not_overrun: "slow-disks",
+    failing_disks_cost_time_and_nothing_else: "failing-disks",
     power_loss_costs_nothing_verified: "power-loss",
     a_partition_heals: "partition",
+    clocks_may_jump: "clock-jumps",
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn chart(area: &Area<'_>, caption: &str, curves: &[Curve], samples: &[Sample]) -
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
+        .position(SeriesLabelPosition::UpperLeft)
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK.mix(0.2))
         .draw()

@@ -9,7 +9,8 @@ use crate::{
 };
 use convoy_sim::{
     plot,
-    scenario::{self, BUILT_IN, Extras, Plan, Report, Scenario, Sink, report::Sources},
+    scenario::{self, BUILT_IN, Extras, Plan, Report, Scenario, Sink, Transcript, report::Sources},
+    world::Observer,
 };
 use std::{
     cell::RefCell,
@@ -35,9 +36,9 @@ pub(super) fn run(args: &args::Sim, reporter: &Reporter) -> Result<(), Failure> 
     reporter.note(format_args!("{name}: {}", scenario.about));
 
     let trace = args.trace.as_deref().map(TraceFile::create).transpose()?;
-    let transcript = trace.as_ref().map(TraceFile::sink);
+    let observer = trace.as_ref().map(|trace| Box::new(Transcript(trace.sink())) as Box<dyn Observer>);
     let begun = cpu_time();
-    let report = scenario::perform(&plan, Extras { slots: args.plot.is_some(), transcript });
+    let report = scenario::perform(&plan, Extras { slots: args.plot.is_some(), observer });
     let cpu = cpu_time().saturating_sub(begun);
     trace.map_or(Ok(()), TraceFile::finish)?;
     if let Some(file) = &args.plot {

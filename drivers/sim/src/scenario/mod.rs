@@ -16,6 +16,7 @@ pub mod quantity;
 pub mod report;
 mod run;
 mod shrink;
+mod slots;
 mod tracker;
 mod transcript;
 mod watch;
@@ -25,10 +26,10 @@ pub use perform::{Extras, perform};
 pub use plan::{HostNumber, Plan};
 pub use report::{Failure, Report, Sample};
 pub use shrink::shrink;
-pub use transcript::Sink;
+pub use transcript::{Sink, Transcript};
 
 /// The scenarios that are built in: name and text. `tests/scenarios` holds them and explains their keys.
-pub const BUILT_IN: [(&str, &str); 11] = [
+pub const BUILT_IN: [(&str, &str); 13] = [
     ("flash-crowd", include_str!("../../../../tests/scenarios/flash-crowd.toml")),
     ("one-seed", include_str!("../../../../tests/scenarios/one-seed.toml")),
     ("seed-leaves", include_str!("../../../../tests/scenarios/seed-leaves.toml")),
@@ -38,8 +39,10 @@ pub const BUILT_IN: [(&str, &str); 11] = [
     ("mixed-encryption", include_str!("../../../../tests/scenarios/mixed-encryption.toml")),
     ("poisoners", include_str!("../../../../tests/scenarios/poisoners.toml")),
     ("slow-disks", include_str!("../../../../tests/scenarios/slow-disks.toml")),
+    ("failing-disks", include_str!("../../../../tests/scenarios/failing-disks.toml")),
     ("power-loss", include_str!("../../../../tests/scenarios/power-loss.toml")),
     ("partition", include_str!("../../../../tests/scenarios/partition.toml")),
+    ("clock-jumps", include_str!("../../../../tests/scenarios/clock-jumps.toml")),
 ];
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use super::{
     plan::{HostNumber, HostPlan, Plan},
     report::{Failure, Report},
     run::{Run, Stage},
-    transcript::{Lens, Sink},
+    slots::Slots,
 };
 use crate::{
     content::Content,
     disk::Trouble,
     host::PeerConfig,
     net::{HostId, Link},
-    world::World,
+    world::{Observer, World},
 };
 use convoy_core::{
     Instant,
@@ -37,8 +37,8 @@ const HASH_BYTES_PER_S: u64 = 1 << 30;
 pub struct Extras {
     /// Count slots, for [`Sample::slots`](super::Sample::slots).
     pub slots: bool,
-    /// Tell every call of every engine, a line each.
-    pub transcript: Option<Sink>,
+    /// Sees every call of every engine.
+    pub observer: Option<Box<dyn Observer>>,
 }
 
 /// Carries out `plan`. A panic on the way is a failure like others.
@@ -70,17 +70,19 @@ struct WorldStage {
     ids: BTreeMap<HostNumber, HostId>,
     /// In the order of their ids.
     numbers: Vec<HostNumber>,
-    lens: Option<Lens>,
+    slots: Slots,
 }
 
 impl WorldStage {
     fn new(plan: &Plan, content: Rc<Content>, extras: Extras) -> Self {
         let mut world = World::new(plan.world_seed());
-        let lens = (extras.slots || extras.transcript.is_some()).then(|| Lens::new(extras.transcript));
-        if let Some(lens) = &lens {
-            world.observe(Box::new(lens.clone()));
+        let slots = Slots::default();
+        if extras.slots {
+            world.observe(slots.beside(extras.observer));
+        } else if let Some(observer) = extras.observer {
+            world.observe(observer);
         }
-        Self { world, content, ids: BTreeMap::new(), numbers: Vec::new(), lens }
+        Self { world, content, ids: BTreeMap::new(), numbers: Vec::new(), slots }
     }
 
     fn id(&self, number: HostNumber) -> HostId {
@@ -108,9 +110,6 @@ impl Stage for WorldStage {
         self.world.add_torrent(id, &self.content, host.role == Role::Seed, Vec::new());
         self.ids.insert(number, id);
         self.numbers.push(number);
-        if let Some(lens) = &self.lens {
-            lens.named(number);
-        }
         self.world.address(id).ip()
     }
 
@@ -177,7 +176,7 @@ impl Stage for WorldStage {
     }
 
     fn take_slots(&mut self) -> u32 {
-        self.lens.as_ref().map_or(0, Lens::take_slots)
+        self.slots.take()
     }
 
     fn breach(&self) -> Option<String> {

@@ -1,65 +1,22 @@
-//! Looks at every call of every engine: counts slots, and writes transcripts for people.
+//! Every call of every engine as a line of text, for people who look for what went wrong.
 
-use super::plan::HostNumber;
 use crate::{net::HostId, world::Observer};
 use convoy_core::{
     Deadline, Instant, Seed,
     engine::{Action, Config, Input},
-    id::StreamId,
     storage::{Completion, Operation},
 };
-use std::{
-    cell::RefCell,
-    collections::BTreeSet,
-    fmt::{self, Arguments},
-    rc::Rc,
-};
+use std::fmt::{self, Arguments};
 
 /// Takes the lines of a transcript.
 pub type Sink = Box<dyn FnMut(Arguments<'_>)>;
 
-/// Longer sends carry block data: no other message of a swarm of ordinary size is as long.
-const BLOCK_DATA: usize = 4096;
+/// Writes what happens to hosts: an input, or that time was up, and then each action, set in.
+pub struct Transcript(pub Sink);
 
-/// Sees every call. Clones see the same.
-#[derive(Clone)]
-pub(super) struct Lens(Rc<RefCell<Seen>>);
-
-struct Seen {
-    /// In the order of their ids in the world.
-    numbers: Vec<HostNumber>,
-    /// Who sent block data where since the last sample.
-    slots: BTreeSet<(HostId, StreamId)>,
-    transcript: Option<Sink>,
-}
-
-impl Lens {
-    pub(super) fn new(transcript: Option<Sink>) -> Self {
-        Self(Rc::new(RefCell::new(Seen { numbers: Vec::new(), slots: BTreeSet::new(), transcript })))
-    }
-
-    /// The next host of the world has this number.
-    pub(super) fn named(&self, number: HostNumber) {
-        self.0.borrow_mut().numbers.push(number);
-    }
-
-    /// How many streams carried block data since this was last asked.
-    pub(super) fn take_slots(&self) -> u32 {
-        std::mem::take(&mut self.0.borrow_mut().slots).len() as u32
-    }
-}
-
-impl Seen {
-    fn write(&mut self, host: HostId, line: Arguments<'_>) {
-        if let (Some(sink), Some(number)) = (&mut self.transcript, self.numbers.get(host.0 as usize)) {
-            sink(format_args!("{number}: {line}"));
-        }
-    }
-}
-
-impl Observer for Lens {
+impl Observer for Transcript {
     fn life(&mut self, host: HostId, _: &Config, _: Seed) {
-        self.0.borrow_mut().write(host, format_args!("starts"));
+        (self.0)(format_args!("host {}: starts", host.0));
     }
 
     fn step(
@@ -70,20 +27,12 @@ impl Observer for Lens {
         actions: &[Action],
         _: Option<Deadline>,
     ) {
-        let mut seen = self.0.borrow_mut();
-        for action in actions {
-            if let Action::Send { stream, data } = action
-                && data.len() >= BLOCK_DATA
-            {
-                seen.slots.insert((host, *stream));
-            }
+        match &input {
+            Some(input) => (self.0)(format_args!("host {}: {at:?} {}", host.0, ShortInput(input))),
+            None => (self.0)(format_args!("host {}: {at:?} time is up", host.0)),
         }
-        if seen.transcript.is_some() {
-            match &input {
-                Some(input) => seen.write(host, format_args!("{at:?} {}", ShortInput(input))),
-                None => seen.write(host, format_args!("{at:?} time is up")),
-            }
-            actions.iter().for_each(|action| seen.write(host, format_args!("  {}", ShortAction(action))));
+        for action in actions {
+            (self.0)(format_args!("host {}:   {}", host.0, ShortAction(action)));
         }
     }
 }
@@ -130,34 +79,22 @@ impl fmt::Display for ShortAction<'_> {
 mod tests {
     use super::*;
     use bytes::{Bytes, BytesMut};
-    use convoy_core::slab::Key;
-
-    fn send(stream: u32, length: usize) -> Action {
-        Action::Send { stream: StreamId::new(stream, 0), data: Bytes::from(vec![7; length]) }
-    }
-
-    #[test]
-    fn a_stream_is_a_slot_in_every_second_in_which_it_carries_block_data() {
-        let lens = Lens::new(None);
-        let actions = [send(1, 16_397), send(1, 16_397), send(2, 68), send(3, 16_384)];
-        for host in [HostId(0), HostId(1)] {
-            lens.clone().step(host, Instant::ZERO, None, &actions, None);
-        }
-        assert_eq!([lens.take_slots(), lens.take_slots()], [4, 0]);
-    }
+    use convoy_core::{id::StreamId, slab::Key};
+    use std::{cell::RefCell, rc::Rc};
 
     #[test]
     fn a_transcript_says_who_did_what_and_how_many_bytes() {
         let lines = Rc::new(RefCell::new(Vec::new()));
         let written = Rc::clone(&lines);
-        let mut lens = Lens::new(Some(Box::new(move |line| written.borrow_mut().push(line.to_string()))));
-        lens.named(HostNumber(4));
-        lens.life(HostId(0), &Config::default(), [0; 32]);
-        let received = Input::Received { stream: StreamId::new(1, 0), data: BytesMut::zeroed(1000) };
-        lens.step(HostId(0), Instant::ZERO, Some(received), &[send(1, 20)], None);
+        let mut transcript = Transcript(Box::new(move |line| written.borrow_mut().push(line.to_string())));
+        transcript.life(HostId(4), &Config::default(), [0; 32]);
+        let stream = StreamId::new(1, 0);
+        let received = Input::Received { stream, data: BytesMut::zeroed(1000) };
+        let sent = Action::Send { stream, data: Bytes::from_static(&[7; 20]) };
+        transcript.step(HostId(4), Instant::ZERO, Some(received), &[sent], None);
         let [starts, received, sent] = &lines.take()[..] else { panic!("three lines") };
         assert_eq!(starts, "host 4: starts");
         assert!(received.starts_with("host 4: 0.000000s Received") && received.contains("1000 bytes"));
-        assert!(sent.contains("Send") && sent.contains("20 bytes"), "{sent}");
+        assert!(sent.starts_with("host 4:   Send") && sent.contains("20 bytes"), "{sent}");
     }
 }
