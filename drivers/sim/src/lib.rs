@@ -9,5 +9,7 @@ pub mod disk;
 pub mod host;
 pub mod hostile;
 pub mod net;
+pub mod plot;
+pub mod scenario;
 pub mod trace;
 pub mod world;

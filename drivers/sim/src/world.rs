@@ -257,6 +257,12 @@ impl World {
         }
     }
 
+    /// Ends what runs on a host at once, as a signal does: what was in memory is gone, and its disk keeps all
+    /// that it was given.
+    pub fn kill(&mut self, host: HostId) {
+        self.switch_off(host);
+    }
+
     /// Moves a peer's clock, forwards or back.
     pub fn jump_clock(&mut self, host: HostId, micros: i64) {
         if let Some(peer) = self.peer_mut(host) {

@@ -171,6 +171,41 @@ pub(crate) enum Event<'a> {
         rate: u64,
         nodes: &'a [DemoNode],
     },
+    /// `sim`: the end.
+    SimSummary {
+        scenario: &'a str,
+        seed: u64,
+        ok: bool,
+        /// What went wrong that must not.
+        failure: Option<String>,
+        peers: usize,
+        leechers: usize,
+        /// How many of them are complete.
+        complete: usize,
+        /// Simulated time from when a leecher came until it was complete: of the one in the middle, and of
+        /// the last.
+        median_s: Option<f64>,
+        last_s: Option<f64>,
+        /// Simulated time of the whole run.
+        ended_s: f64,
+        /// Verified bytes by who sent most of their piece.
+        from_seeds: u64,
+        from_leechers: u64,
+        wasted: u64,
+        events: u64,
+        cpu_s: f64,
+        events_per_s: u64,
+        peak_memory: Option<u64>,
+        /// Hex; the same seed gives the same one on every run and platform.
+        trace_hash: &'a str,
+    },
+    /// `sim`: a smaller run that fails like this one.
+    SimShrunk {
+        hosts: usize,
+        faults: usize,
+        /// Who is there and what happens when, for people.
+        plan: &'a str,
+    },
 }
 
 /// A node of `demo`.

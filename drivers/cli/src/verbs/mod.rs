@@ -7,6 +7,7 @@ mod info;
 mod magnet;
 mod seed;
 mod session;
+mod sim;
 mod verify;
 
 use crate::{
@@ -38,6 +39,7 @@ pub(crate) async fn run(verb: Verb, reporter: &Arc<Reporter>) -> Result<(), Fail
         Verb::Magnet(magnet) => {
             unless_interrupted(reporter, move |reporter| magnet::run(&magnet, reporter)).await
         }
+        Verb::Sim(sim) => unless_interrupted(reporter, move |reporter| sim::run(&sim, reporter)).await,
         Verb::Completions(Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "convoy", &mut script);
