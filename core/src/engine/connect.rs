@@ -173,7 +173,7 @@ impl Engine {
         info_hash: InfoHash,
         shaken: &mut Outbox<HandshakeAction>,
     ) -> Option<Result<(), HandshakeError>> {
-        let found = *self.by_hash.get(&info_hash)?;
+        let found = self.names.owner(&info_hash)?;
         let torrent = self.torrents.get(found)?;
         let full = torrent.swarm.peers() >= self.config.limits.connections_per_torrent;
         if !torrent.swarm.is_open() || full {

@@ -17,6 +17,7 @@ mod config;
 mod connect;
 mod limit;
 mod machine;
+mod names;
 mod secure;
 mod streams;
 #[cfg(test)]
