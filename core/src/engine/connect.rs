@@ -271,6 +271,9 @@ impl Engine {
         if !stream.closed {
             out.push(Action::Close { stream: id });
         }
+        if matches!(stream.stage, Stage::Securing { .. }) {
+            self.statistics.count_failure(why);
+        }
         let Some(torrent) = stream.stage.torrent() else { return };
         if self.fall_back(now, torrent, &stream, why, out) {
             return;

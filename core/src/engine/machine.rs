@@ -5,6 +5,7 @@ use super::{
     candidates::{Backoff, Candidates},
     limit::RateLimits,
     names::Names,
+    statistics::Statistics,
     streams::Streams,
 };
 use crate::{
@@ -78,6 +79,7 @@ pub struct Engine {
     limits: RateLimits,
     next_progress: Instant,
     pub(super) strays: u64,
+    pub(super) statistics: Statistics,
 
     pub(super) swarmed: Outbox<swarm::Action>,
     pub(super) shaken: Outbox<wire::HandshakeAction>,
@@ -125,6 +127,7 @@ impl Engine {
             dial_deadlines: Deadlines::default(),
             next_progress: Instant::ZERO,
             strays: 0,
+            statistics: Statistics::default(),
             swarmed: Outbox::new(),
             shaken: Outbox::new(),
             secured: Outbox::new(),
@@ -135,6 +138,12 @@ impl Engine {
     #[must_use]
     pub fn memory(&self) -> Memory {
         self.torrents.iter().map(|(_, torrent)| torrent.swarm.memory()).fold(Memory::default(), Memory::plus)
+    }
+
+    /// What came of encryption so far, over all torrents.
+    #[must_use]
+    pub const fn statistics(&self) -> &Statistics {
+        &self.statistics
     }
 
     /// Whether a [`Command::Stop`] was given.
@@ -308,6 +317,7 @@ impl Engine {
     fn stopped_if_empty(&mut self, out: &mut Outbox<Action>) {
         if self.phase == Phase::Stopping && self.torrents.is_empty() {
             self.phase = Phase::Stopped;
+            out.push(Action::Event(Event::Statistics(Box::new(self.statistics.clone()))));
             out.push(Action::Event(Event::Stopped));
         }
     }

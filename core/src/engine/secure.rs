@@ -193,6 +193,7 @@ impl Engine {
         let id = self.streams.insert(Stream::dialled(torrent, stream.remote, next, at));
         self.stream_deadlines.set(id.index(), Some(Deadline { at, why: "connect" }));
         out.push(Action::Connect { stream: id, remote: stream.remote });
+        self.statistics.fallbacks += 1;
         let event = Event::FellBack { info_hash, remote: stream.remote, why: why.clone() };
         out.push(Action::Event(event));
         true
