@@ -4,6 +4,7 @@
 mod encryption;
 mod hybrid;
 mod laws;
+mod losses;
 mod world;
 
 use super::{Command, Config, Event, Input, PeerEnd, State, StreamError};
