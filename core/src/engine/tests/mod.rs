@@ -2,6 +2,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the few actions that it is about")]
 
 mod encryption;
+mod flood;
 mod hybrid;
 mod laws;
 mod losses;
