@@ -4,11 +4,11 @@
 
 use super::{Hex, lines};
 use convoy_core::{
-    engine::{Encryption, PeerInfo, Progress, State},
+    engine::{Encryption, PeerInfo, Progress, State, Statistics},
     id::InfoHash,
 };
 use serde::{Serialize, Serializer};
-use std::{net::SocketAddr, path::Path};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
 /// A line.
 #[derive(Debug, Serialize)]
@@ -159,6 +159,8 @@ pub(crate) enum Event<'a> {
         fallbacks: u32,
         seconds: f64,
     },
+    /// `download` and `seed`: what came of encryption, over all torrents.
+    EncryptionSummary(EncryptionCounts),
     /// `demo`: the end.
     DemoSummary {
         ok: bool,
@@ -218,10 +220,21 @@ pub(crate) struct DemoNode {
     pub(crate) rate: u64,
     pub(crate) uploaded: u64,
     pub(crate) wasted: u64,
-    /// How many of its connections were encrypted, of how many.
-    pub(crate) encrypted: (u32, u32),
+    pub(crate) encryption: EncryptionCounts,
     /// How many of its pieces came from each node: the seed, then the leechers in order.
     pub(crate) pieces_from: Vec<u32>,
+}
+
+/// How many peers were connected with which encryption, as `peer` names it, and what went wrong before.
+#[derive(Debug, Serialize)]
+pub(crate) struct EncryptionCounts {
+    pub(crate) none: u64,
+    pub(crate) plaintext: u64,
+    pub(crate) rc4: u64,
+    /// Dials that were repeated the other way.
+    pub(crate) fallbacks: u64,
+    /// Handshakes that failed, by reason.
+    pub(crate) failures: BTreeMap<&'static str, u64>,
 }
 
 /// What a .torrent says.
@@ -321,6 +334,18 @@ impl<'a> Event<'a> {
             why,
             downloaded: peer.downloaded_bytes,
             uploaded: peer.uploaded_bytes,
+        }
+    }
+}
+
+impl From<&Statistics> for EncryptionCounts {
+    fn from(statistics: &Statistics) -> Self {
+        Self {
+            none: statistics.plain_peers,
+            plaintext: statistics.header_peers,
+            rc4: statistics.rc4_peers,
+            fallbacks: statistics.fallbacks,
+            failures: statistics.failures.iter().map(|(failure, &count)| (failure.name(), count)).collect(),
         }
     }
 }
