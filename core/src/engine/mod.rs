@@ -19,6 +19,8 @@ mod limit;
 mod machine;
 mod secure;
 mod streams;
+#[cfg(feature = "testing")]
+pub mod subject;
 #[cfg(test)]
 mod tests;
 

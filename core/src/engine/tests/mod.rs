@@ -11,6 +11,7 @@ use crate::{
     id::{AcceptTicket, FileIndex},
     metainfo::Info,
     storage::StorageError,
+    swarm::subject::torrent_of,
 };
 use alloc::{vec, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
@@ -243,7 +244,7 @@ fn bad_input_42_a_jump_of_a_year_does_no_harm() {
 fn torrent(length: usize) -> (Info, Vec<u8>) {
     let content: Vec<u8> =
         (0..length as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    (world::info_of(&content, PIECE), content)
+    (torrent_of(&content, PIECE), content)
 }
 
 fn seed(world: &mut World, info: &Info, content: &[u8]) -> usize {
