@@ -127,8 +127,10 @@ pub struct AnySwarm {
     joined: u32,
     peers: Vec<Peer>,
     gone: Vec<PeerKey>,
-    /// Completions that are due, and those that were given.
-    work: Vec<Input>,
+    disk: Disk,
+    /// Operations and outcomes of jobs that are due, and completions that were given.
+    operations: Vec<Operation>,
+    outcomes: Vec<Input>,
     done: Vec<Input>,
 }
 
@@ -150,9 +152,12 @@ impl Subject for AnySwarm {
 
     fn config(&mut self, dice: &mut Dice) -> Setup {
         self.content = content();
+        self.content.truncate((PIECES * PIECE) as usize - 20_000);
+        let holds = dice.chance(1, 2);
+        self.disk = Disk::new(if holds { self.content.clone() } else { vec![0; self.content.len()] });
         let (trusted, check) = match dice.below(4) {
-            0 => (Bitfield::full(PIECES), Bitfield::new(PIECES)),
-            1 => (Bitfield::new(PIECES), Bitfield::full(PIECES)),
+            0 | 1 if holds => (Bitfield::full(PIECES), Bitfield::new(PIECES)),
+            2 => (Bitfield::new(PIECES), Bitfield::full(PIECES)),
             _ => (Bitfield::new(PIECES), Bitfield::new(PIECES)),
         };
         let mut setup = setup(&self.content, trusted, check);
@@ -186,7 +191,11 @@ impl Subject for AnySwarm {
                 self.joined += 1;
                 Input::Joined(joined(self.joined, Reserved::ours(dice.chance(3, 4), false)))
             }
-            6..=25 if !self.work.is_empty() => self.finish(dice),
+            6..=20 if !self.operations.is_empty() => self.operate(dice),
+            21..=25 if !self.outcomes.is_empty() => {
+                let index = dice.below(self.outcomes.len() as u32) as usize;
+                self.outcomes.swap_remove(index)
+            }
             26..=29 => self.sent(dice),
             30 => self.leave(dice),
             31 => {
@@ -216,11 +225,10 @@ impl Subject for AnySwarm {
                     self.gone.extend(left.map(|peer| peer.key));
                 }
                 Action::Send { stream, data } => self.hear(*stream, data),
-                Action::Storage(operation) => {
-                    self.work.push(Input::Storage(carry_out(operation, &self.content)));
-                }
+                Action::Storage(operation) => self.operations.push(operation.clone()),
+                Action::PieceVerified { piece, .. } => self.disk.assert_holds(*piece, &self.content),
                 Action::Compute { token, job } => {
-                    self.work.push(Input::Computed { token: *token, outcome: job.clone().run() });
+                    self.outcomes.push(Input::Computed { token: *token, outcome: job.clone().run() });
                 }
                 _ => {}
             }
@@ -254,28 +262,50 @@ impl Subject for AnySwarm {
     }
 }
 
-/// What an honest disk with `content` on it answers.
-#[must_use]
-pub fn carry_out(operation: &Operation, content: &[u8]) -> Completion {
-    match operation {
-        Operation::Read { token, offset, length, .. } => {
-            let bytes = content.get(*offset as usize..(*offset + u64::from(*length)) as usize);
-            let result = bytes.map(Bytes::copy_from_slice).ok_or(StorageError::TooShort);
-            Completion::Read { token: *token, result }
+/// A disk with one file on it. What it was asked for happens when it says so, whatever was asked since.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    bytes: Vec<u8>,
+}
+
+impl Disk {
+    /// A disk with `bytes` on it.
+    #[must_use]
+    pub const fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
+    /// Carries out an operation, or fails to.
+    pub fn carry_out(&mut self, operation: &Operation, error: Option<StorageError>) -> Completion {
+        let done = error.map_or(Ok(()), Err);
+        match operation {
+            Operation::Read { token, offset, length, .. } => {
+                let bytes = self.bytes.get(*offset as usize..(*offset + u64::from(*length)) as usize);
+                let bytes = bytes.map(Bytes::copy_from_slice).ok_or(StorageError::TooShort);
+                Completion::Read { token: *token, result: done.and(bytes) }
+            }
+            Operation::Write { token, offset, data, .. } => {
+                if error.is_none() {
+                    self.bytes[*offset as usize..][..data.len()].copy_from_slice(data);
+                }
+                Completion::Written { token: *token, result: done }
+            }
+            Operation::Flush { token } => Completion::Flushed { token: *token, result: done },
         }
-        Operation::Write { token, .. } => Completion::Written { token: *token, result: Ok(()) },
-        Operation::Flush { token } => Completion::Flushed { token: *token, result: Ok(()) },
+    }
+
+    /// Asserts that a piece that was said to be verified and written is there.
+    pub fn assert_holds(&self, piece: PieceIndex, content: &[u8]) {
+        let start = (piece.0 * PIECE) as usize;
+        let end = content.len().min(start + PIECE as usize);
+        assert!(self.bytes[start..end] == content[start..end], "{piece:?} is verified, but not on the disk");
     }
 }
 
-/// The same answer of a disk that is broken.
-#[must_use]
-pub fn failed(completion: Completion, error: StorageError) -> Completion {
-    match completion {
-        Completion::Read { token, .. } => Completion::Read { token, result: Err(error) },
-        Completion::Written { token, .. } => Completion::Written { token, result: Err(error) },
-        Completion::Flushed { token, .. } => Completion::Flushed { token, result: Err(error) },
-    }
+/// What seldom happens to an operation.
+pub fn any_error(dice: &mut Dice) -> Option<StorageError> {
+    let errors = [StorageError::Io, StorageError::TooShort, StorageError::NotFound, StorageError::Full];
+    if dice.chance(1, 64) { dice.pick(&errors).copied() } else { None }
 }
 
 /// The block that a request asks for, out of `content`; spoilt at times.
@@ -303,17 +333,11 @@ impl AnySwarm {
         }
     }
 
-    /// One of the completions that are due, or an error in its place.
-    fn finish(&mut self, dice: &mut Dice) -> Input {
-        let index = dice.below(self.work.len() as u32) as usize;
-        let mut done = self.work.swap_remove(index);
-        if let Input::Storage(completion) = &mut done
-            && dice.chance(1, 64)
-        {
-            let errors = [StorageError::Io, StorageError::TooShort, StorageError::NotFound];
-            let error = dice.pick(&errors).copied().unwrap_or(StorageError::Io);
-            *completion = failed(completion.clone(), error);
-        }
+    /// One of the operations that are due happens, or fails.
+    fn operate(&mut self, dice: &mut Dice) -> Input {
+        let index = dice.below(self.operations.len() as u32) as usize;
+        let operation = self.operations.swap_remove(index);
+        let done = Input::Storage(self.disk.carry_out(&operation, any_error(dice)));
         self.done.push(done.clone());
         done
     }

@@ -207,7 +207,9 @@ impl StreamSubject for AnyConnection {
 
 fn any_message(dice: &mut Dice) -> Message {
     let index = PieceIndex(dice.below(10));
-    let block = Block { piece: index, begin: 16_384 * dice.below(2), length: 1 + dice.below(16_384) };
+    // Mostly short: a stream that is cut into single bytes takes its time.
+    let most = if dice.chance(1, 8) { 16_384 } else { 200 };
+    let block = Block { piece: index, begin: 16_384 * dice.below(2), length: 1 + dice.below(most) };
     match dice.below(60) {
         0..=9 => Message::Have(index),
         10..=19 => Message::Request(block),
@@ -221,8 +223,8 @@ fn any_message(dice: &mut Dice) -> Message {
         42..=44 => Message::Suggest(PieceIndex(dice.below(12))),
         45..=47 => Message::AllowedFast(PieceIndex(dice.below(12))),
         48 | 49 => Message::Extended { id: 0, payload: Bytes::from_static(b"d1:md6:ut_pexi1eee") },
-        50 => Message::Extended { id: 0, payload: dice.filler(70_000).into() },
-        51 | 52 => Message::Extended { id: 3, payload: dice.filler(3000).into() },
+        50 if dice.chance(1, 8) => Message::Extended { id: 0, payload: dice.filler(70_000).into() },
+        50..=52 => Message::Extended { id: 3, payload: dice.filler(3000).into() },
         53 => Message::Unknown { id: 100 },
         54 => Message::Port(dice.below(3) as u16),
         55 => Message::Reject(block),

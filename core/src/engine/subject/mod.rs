@@ -8,15 +8,15 @@
 
 mod stranger;
 
-use super::{Action, AddTorrent, Command, Config, Engine, Input, StreamError};
+use super::{Action, AddTorrent, Command, Config, Engine, Event, Input, StreamError};
 use crate::{
     Seed,
     id::{AcceptTicket, StorageToken, StreamId, TorrentId},
     metainfo::Info,
     mse::{Level, Method, Policy},
     slab::Key,
-    storage::{Completion, FileStamp, StorageError},
-    swarm::subject::{PIECE, carry_out, content, failed, torrent_of},
+    storage::{Completion, FileStamp, Operation},
+    swarm::subject::{Disk, PIECE, any_error, content, torrent_of},
     testing::{Bounds, Dice, Step, Subject},
 };
 use alloc::{boxed::Box, vec, vec::Vec};
@@ -34,7 +34,11 @@ pub struct AnyEngine {
     tickets: u64,
     strangers: Vec<Stranger>,
     gone: Vec<StreamId>,
-    /// Completions that are due, and those that were given.
+    /// Whether the content was on the disk from the start.
+    holds: bool,
+    disk: Disk,
+    /// Operations and other work that is due, and completions that were given.
+    operations: Vec<(TorrentId, Operation)>,
     work: Vec<Input>,
     done: Vec<Input>,
 }
@@ -44,7 +48,11 @@ impl Subject for AnyEngine {
     type Config = Config;
 
     fn config(&mut self, dice: &mut Dice) -> Config {
+        // Three pieces: a life is long enough to get them all.
         self.content = content();
+        self.content.truncate(70_000);
+        self.holds = dice.chance(1, 2);
+        self.disk = Disk::new(if self.holds { self.content.clone() } else { vec![0; self.content.len()] });
         self.info = Some(torrent_of(&self.content, PIECE));
         let mut config = Config {
             listen: dice.chance(1, 2).then(|| SocketAddr::from(([0, 0, 0, 0], 6881))),
@@ -85,7 +93,8 @@ impl Subject for AnyEngine {
                 let remote = SocketAddr::from(([192, 0, 2, dice.below(4) as u8], 1000));
                 Input::Accepted { ticket: AcceptTicket(self.tickets), remote }
             }
-            5..=24 if !self.work.is_empty() => self.finish(dice),
+            5..=14 if !self.operations.is_empty() => self.operate(dice),
+            15..=24 if !self.work.is_empty() => self.finish(dice),
             25 | 26 => self.close(dice),
             27 | 28 => Input::Command(self.command(dice)),
             29 => Input::Listening { local: SocketAddr::from(([0, 0, 0, 0], 6881)) },
@@ -113,8 +122,10 @@ impl Subject for AnyEngine {
                     }
                 }
                 Action::Storage { torrent, operation } => {
-                    let completion = carry_out(operation, &self.content);
-                    self.work.push(Input::Storage { torrent: *torrent, completion });
+                    self.operations.push((*torrent, operation.clone()));
+                }
+                Action::Event(Event::PieceVerified { piece, .. }) => {
+                    self.disk.assert_holds(*piece, &self.content);
                 }
                 Action::Compute { torrent, token, job } => {
                     let outcome = job.clone().run();
@@ -163,7 +174,7 @@ impl AnyEngine {
         AddTorrent {
             info: self.info().clone(),
             resume: None,
-            on_disk: vec![dice.chance(1, 3).then_some(stamp)],
+            on_disk: vec![(self.holds || dice.chance(1, 8)).then_some(stamp)],
             paused: dice.chance(1, 8),
             peers: vec![SocketAddr::from(([198, 51, 100, 7], 6881))],
         }
@@ -185,21 +196,28 @@ impl AnyEngine {
         }
     }
 
-    /// One of the completions that are due, or an error in its place.
+    /// One of the operations that are due happens, or fails.
+    fn operate(&mut self, dice: &mut Dice) -> Input {
+        let index = dice.below(self.operations.len() as u32) as usize;
+        let (torrent, operation) = self.operations.swap_remove(index);
+        let completion = self.disk.carry_out(&operation, any_error(dice));
+        let done = Input::Storage { torrent, completion };
+        self.done.push(done.clone());
+        done
+    }
+
+    /// Other work that is due is done; a dial may fail.
     fn finish(&mut self, dice: &mut Dice) -> Input {
         let index = dice.below(self.work.len() as u32) as usize;
-        let mut done = self.work.swap_remove(index);
-        match &mut done {
-            Input::Storage { completion, .. } if dice.chance(1, 64) => {
-                *completion = failed(completion.clone(), StorageError::Io);
-            }
-            Input::Connected { stream } if dice.chance(1, 4) => {
-                let stream = *stream;
-                self.forget(stream);
-                return Input::Closed { stream, error: Some(StreamError::Refused) };
-            }
-            Input::Storage { .. } | Input::Computed { .. } => self.done.push(done.clone()),
-            _ => {}
+        let done = self.work.swap_remove(index);
+        if let Input::Connected { stream } = done
+            && dice.chance(1, 4)
+        {
+            self.forget(stream);
+            return Input::Closed { stream, error: Some(StreamError::Refused) };
+        }
+        if let Input::Computed { .. } = done {
+            self.done.push(done.clone());
         }
         done
     }
