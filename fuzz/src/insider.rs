@@ -76,8 +76,8 @@ pub struct Insider {
     /// Whether the machine is the responder, and this side offers.
     offers: bool,
     stream: Vec<u8>,
-    /// Whether the machine's key was heard, and the rest was said.
-    answered: bool,
+    /// What stands behind the keys, before it was encrypted; nothing before the machine's key was heard.
+    plain: Vec<u8>,
     started: bool,
     identifying: bool,
     over: bool,
@@ -90,7 +90,7 @@ impl Insider {
             private: PrivateKey::from_bytes([5; 20]),
             offers: false,
             stream: Vec::new(),
-            answered: false,
+            plain: Vec::new(),
             started: false,
             identifying: false,
             over: false,
@@ -111,7 +111,7 @@ impl Insider {
     }
 
     /// Everything behind the keys, under the secret that is shared with the owner of `key`.
-    fn rest(&self, key: [u8; KEY_LENGTH]) -> Vec<u8> {
+    fn rest(&mut self, key: [u8; KEY_LENGTH]) -> Vec<u8> {
         let key = PublicKey::from_bytes(key).expect("the machine's key is a sound one");
         let secret = self.private.shared(&key);
         let secret = secret.as_bytes();
@@ -126,11 +126,22 @@ impl Insider {
             plain.extend(payload);
         }
         plain.extend(behind);
+        self.plain.clone_from(&plain);
         let name: &[u8] = if self.offers { b"keyA" } else { b"keyB" };
         Rc4::new_dropped(&hash(&[name, secret, &TORRENT.0])).apply(&mut plain);
 
         let clear = if self.offers { self.offer_head(secret) } else { Vec::new() };
         [clear, plain].concat()
+    }
+
+    /// The payload of the offer, as its lengths have it.
+    fn payload(&self) -> &[u8] {
+        if !self.offers {
+            return &[];
+        }
+        let number = |at: usize| usize::from(u16::from_be_bytes([self.plain[at], self.plain[at + 1]]));
+        let length_at = 14 + number(12);
+        &self.plain[length_at + 2..][..number(length_at)]
     }
 
     /// The marker and the covered name of the torrent.
@@ -192,13 +203,19 @@ impl Subject for Insider {
         for action in &step.outcome.actions {
             match action {
                 Action::Send(bytes) => {
-                    if let Some(key) = bytes.first_chunk().filter(|_| !self.answered) {
-                        self.answered = true;
-                        self.stream.extend(self.rest(*key));
+                    if let Some(key) = bytes.first_chunk().filter(|_| self.plain.is_empty()) {
+                        let rest = self.rest(*key);
+                        self.stream.extend(rest);
                     }
                 }
                 Action::Identify { .. } => self.identifying = true,
-                Action::PlainDetected { .. } | Action::Established { .. } => self.over = true,
+                Action::PlainDetected { .. } => self.over = true,
+                Action::Established { ciphers, info_hash, ia, .. } => {
+                    self.over = true;
+                    assert_eq!((*info_hash, &ia[..]), (TORRENT, self.payload()), "as it was said");
+                    let method = if ciphers.is_encrypted() { 2 } else { 1 };
+                    assert!(self.words.method.bits() & method != 0, "as it was offered, or selected");
+                }
             }
         }
     }

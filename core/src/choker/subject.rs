@@ -1,11 +1,13 @@
 //! The choker under the law harness.
 
-use super::{Choker, Config, Input};
+#![allow(clippy::expect_used, reason = "nothing but tests and fuzz targets call it: they may fail loudly")]
+
+use super::{Action, Choker, Config, Input};
 use crate::{
     Seed,
     id::PeerKey,
     slab::Slab,
-    testing::{Bounds, Dice, Subject},
+    testing::{Bounds, Dice, Step, Subject},
 };
 use alloc::vec::Vec;
 
@@ -15,6 +17,8 @@ pub struct AnyChoker {
     keys: Slab<PeerKey, ()>,
     here: Vec<PeerKey>,
     gone: Vec<PeerKey>,
+    unchoked: Vec<PeerKey>,
+    slots: u32,
 }
 
 impl Subject for AnyChoker {
@@ -22,7 +26,9 @@ impl Subject for AnyChoker {
     type Config = Config;
 
     fn config(&mut self, dice: &mut Dice) -> Config {
-        Config { slots: dice.below(5), optimistic_slots: dice.below(3), ..Config::default() }
+        let config = Config { slots: dice.below(5), optimistic_slots: dice.below(3), ..Config::default() };
+        self.slots = config.slots + config.optimistic_slots;
+        config
     }
 
     fn build(&self, config: &Config, seed: Seed) -> Choker {
@@ -43,6 +49,7 @@ impl Subject for AnyChoker {
             0 => {
                 self.keys.remove(peer);
                 self.here.retain(|here| *here != peer);
+                self.unchoked.retain(|unchoked| *unchoked != peer);
                 self.gone.push(peer);
                 Input::PeerLeft { peer }
             }
@@ -52,6 +59,23 @@ impl Subject for AnyChoker {
             7 | 8 => Input::NotInterested { peer },
             9 => Input::Uploaded { peer, bytes: dice.below(u32::MAX) },
             _ => Input::Downloaded { peer, bytes: dice.below(100) },
+        }
+    }
+
+    /// Nobody is choked or unchoked twice, and there are never more unchoked than slots.
+    fn observe(&mut self, step: &Step<Input, Action>) {
+        for action in &step.outcome.actions {
+            match action {
+                Action::Choke { peer } => {
+                    let place = self.unchoked.iter().position(|unchoked| unchoked == peer);
+                    self.unchoked.swap_remove(place.expect("it was unchoked"));
+                }
+                Action::Unchoke { peer } => {
+                    assert!(!self.unchoked.contains(peer) && self.here.contains(peer));
+                    self.unchoked.push(*peer);
+                }
+            }
+            assert!(self.unchoked.len() <= self.slots as usize, "{:?} in {}", self.unchoked, self.slots);
         }
     }
 

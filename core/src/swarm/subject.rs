@@ -123,6 +123,7 @@ pub fn any_message(dice: &mut Dice, pieces: u32) -> Message {
 #[derive(Debug, Default)]
 pub struct AnySwarm {
     content: Vec<u8>,
+    window: usize,
     started: bool,
     joined: u32,
     peers: Vec<Peer>,
@@ -168,7 +169,9 @@ impl Subject for AnySwarm {
             setup.config.upload_memory = 2 * BLOCK_LENGTH as usize;
             setup.config.check_memory = 3 * BLOCK_LENGTH as usize;
             setup.config.request_queue = 4;
+            setup.config.send_window = BLOCK_LENGTH as usize;
         }
+        self.window = setup.config.send_window;
         setup
     }
 
@@ -329,6 +332,7 @@ impl AnySwarm {
     fn hear(&mut self, stream: StreamId, data: &[u8]) {
         if let Some(peer) = self.peers.iter_mut().find(|peer| peer.stream == stream) {
             peer.unsent += data.len();
+            assert!(peer.unsent <= self.window, "law 10: {} bytes in flight", peer.unsent);
             peer.asked.extend(request_in(data));
         }
     }

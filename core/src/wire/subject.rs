@@ -14,7 +14,7 @@ use crate::{
     Instant, Outbox, Seed,
     id::{Block, InfoHash, PeerId, PieceIndex},
     storage::Geometry,
-    testing::{Bounds, Dice, Step, StreamSubject, Subject},
+    testing::{Bounds, Call, Dice, Step, StreamSubject, Subject},
 };
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
@@ -122,6 +122,8 @@ const READ: usize = 20_000;
 #[derive(Debug, Default)]
 pub struct AnyConnection {
     stream: Vec<u8>,
+    /// Bytes given to the driver and not reported sent.
+    in_flight: usize,
 }
 
 impl Subject for AnyConnection {
@@ -173,6 +175,19 @@ impl Subject for AnyConnection {
                 Input::Received(BytesMut::from(&part[..]))
             }
         }
+    }
+
+    /// Law 10.
+    fn observe(&mut self, step: &Step<Input, Action>) {
+        if let Call::Input(Input::Sent(bytes)) = step.call {
+            self.in_flight = self.in_flight.saturating_sub(bytes);
+        }
+        for action in &step.outcome.actions {
+            if let Action::Send(bytes) = action {
+                self.in_flight += bytes.len();
+            }
+        }
+        assert!(self.in_flight <= WINDOW, "{} bytes in flight in a window of {WINDOW}", self.in_flight);
     }
 
     fn stray(&mut self, _: &mut Dice) -> Option<Input> {
