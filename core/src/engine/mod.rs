@@ -21,6 +21,8 @@ mod names;
 mod secure;
 mod statistics;
 mod streams;
+#[cfg(feature = "testing")]
+pub mod subject;
 #[cfg(test)]
 mod tests;
 

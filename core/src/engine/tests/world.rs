@@ -324,28 +324,3 @@ impl Host {
         self.events.iter().any(|event| matches!(event, Event::Completed { .. }))
     }
 }
-
-/// A torrent of one file.
-pub(super) fn info_of(content: &[u8], piece_length: u32) -> Info {
-    use sha1::{Digest, Sha1};
-    let hashes: Vec<u8> = content.chunks(piece_length as usize).flat_map(Sha1::digest).collect();
-    let geometry = crate::storage::Geometry::new(piece_length, content.len() as u64).expect("valid");
-    Info {
-        info_hash: InfoHash(Sha1::digest(&hashes).into()),
-        info_hash_v2: None,
-        raw: Bytes::new(),
-        non_canonical: false,
-        name: "content".into(),
-        multi_file: false,
-        files: alloc::vec![crate::metainfo::File {
-            path: alloc::vec!["content".into()],
-            length: content.len() as u64,
-            padding: false,
-            executable: false,
-        }],
-        geometry,
-        piece_hashes: hashes.into(),
-        private: false,
-        source: None,
-    }
-}
