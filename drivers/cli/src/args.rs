@@ -59,6 +59,8 @@ pub(crate) enum Verb {
     Verify(Verify),
     /// Run a whole swarm on this machine and check what it delivers
     Demo(Demo),
+    /// Live a recorded trace again and show the first difference
+    Replay(Replay),
     /// Print a script that completes commands in a shell
     Completions(Completions),
     /// Print the version
@@ -201,6 +203,13 @@ pub(crate) struct Demo {
     /// 64 hex digits that make the run repeatable; for tests
     #[arg(long, value_name = "HEX", env = "CONVOY_SEED_BYTES")]
     pub(crate) seed_bytes: Option<SeedBytes>,
+}
+
+/// `convoy replay`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Replay {
+    /// A trace or a machine vector, or - for one on stdin
+    pub(crate) file: String,
 }
 
 /// `convoy completions`.
@@ -381,6 +390,8 @@ mod tests {
             "convoy -q demo --peers 5 --size 8MiB",
             "convoy create DIR --date",
             "convoy create DIR --date=1700000000",
+            "convoy replay trace.jsonl",
+            "convoy replay - --json",
             "convoy completions zsh",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());

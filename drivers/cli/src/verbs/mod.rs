@@ -5,6 +5,7 @@ mod demo;
 mod download;
 mod info;
 mod magnet;
+mod replay;
 mod seed;
 mod session;
 mod verify;
@@ -37,6 +38,9 @@ pub(crate) async fn run(verb: Verb, reporter: &Arc<Reporter>) -> Result<(), Fail
         Verb::Info(info) => unless_interrupted(reporter, move |reporter| info::run(&info, reporter)).await,
         Verb::Magnet(magnet) => {
             unless_interrupted(reporter, move |reporter| magnet::run(&magnet, reporter)).await
+        }
+        Verb::Replay(replay) => {
+            unless_interrupted(reporter, move |reporter| replay::run(&replay, reporter)).await
         }
         Verb::Completions(Completions { shell }) => {
             let mut script = Vec::new();
