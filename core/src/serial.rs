@@ -4,6 +4,9 @@
 //! externally tagged in `snake_case`. What is read back is taken as it stands: a torrent that contradicts
 //! itself is misjudged, nothing worse.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     bitfield::Bitfield,
     id::{PeerKey, StreamId, TorrentId},
@@ -283,98 +286,3 @@ macro_rules! keys {
     )*};
 }
 keys!(StreamId, TorrentId, PeerKey);
-
-#[cfg(test)]
-mod tests {
-    use crate::{
-        bitfield::Bitfield,
-        choker,
-        id::{Block, InfoHash, PieceIndex, StorageToken, StreamId},
-        picker,
-        slab::Key,
-        storage::{Completion, Geometry, HashJob, HashOutcome, HashState, StorageError},
-        swarm::PeerEnd,
-        wire::{self, Message},
-    };
-    use alloc::{format, string::String, vec::Vec};
-    use bytes::Bytes;
-    use core::{fmt::Debug, time::Duration};
-    use proptest::prelude::*;
-    use serde::{Serialize, de::DeserializeOwned};
-
-    #[track_caller]
-    fn is_written<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T, text: &str) {
-        assert_eq!(serde_json::to_string(&value).expect("nothing here cannot be written"), text);
-        assert_eq!(serde_json::from_str::<T>(text).expect("what is written can be read"), value);
-    }
-
-    fn is_refused<T: DeserializeOwned + Debug>(text: &str) {
-        let _ = serde_json::from_str::<T>(text).expect_err(text);
-    }
-
-    #[test]
-    fn values_are_written_as_documented() {
-        is_written(InfoHash([0xab; 20]), &format!("\"{}\"", "ab".repeat(20)));
-        is_written(StreamId::new(3, 1), "4294967299");
-        is_written(Bitfield::full(9), r#"{"pieces":9,"bits":"ff80"}"#);
-        is_written(Message::Have(PieceIndex(7)), r#"{"have":7}"#);
-        is_written(Message::HaveAll, r#""have_all""#);
-        is_written(Message::Bitfield(Bytes::from_static(&[0xff, 0x80])), r#"{"bitfield":"ff80"}"#);
-        let block = Block { piece: PieceIndex(1), begin: 2, length: 3 };
-        is_written(Message::Request(block), r#"{"request":{"piece":1,"begin":2,"length":3}}"#);
-        let why = PeerEnd::Wire(wire::Error::Peer(wire::PeerMisbehaved::TooLong { length: 9 }));
-        is_written(why, r#"{"wire":{"peer":{"too_long":{"length":9}}}}"#);
-    }
-
-    #[test]
-    fn outcomes_of_operations_are_told_apart() {
-        let token = StorageToken(5);
-        is_written(
-            Completion::Read { token, result: Ok(Bytes::from_static(b"a")) },
-            r#"{"read":{"token":5,"result":{"ok":"61"}}}"#,
-        );
-        is_written(
-            Completion::Written { token, result: Err(StorageError::Full) },
-            r#"{"written":{"token":5,"result":{"error":"full"}}}"#,
-        );
-        is_written(
-            Completion::Flushed { token, result: Ok(()) },
-            r#"{"flushed":{"token":5,"result":{"ok":null}}}"#,
-        );
-    }
-
-    #[test]
-    fn a_configuration_may_name_only_what_differs() {
-        let config: choker::Config = serde_json::from_str(r#"{"round":2000000}"#).expect("valid");
-        let round = Duration::from_secs(2);
-        assert_eq!(config, choker::Config { round, ..choker::Config::default() });
-        is_refused::<choker::Config>(r#"{"rounds":2000000}"#);
-    }
-
-    #[test]
-    fn what_breaks_a_rule_of_its_type_is_refused() {
-        is_refused::<InfoHash>(r#""abab""#);
-        is_refused::<InfoHash>(&format!("\"{}\"", "xy".repeat(20)));
-        is_refused::<Bitfield>(r#"{"pieces":4294967295,"bits":"ff"}"#);
-        is_refused::<Geometry>(r#"{"piece_length":0,"total_length":1}"#);
-        is_refused::<HashState>(r#""00""#);
-        is_refused::<picker::Input>(r#"{"have":{"peer":0}}"#);
-    }
-
-    proptest! {
-        #[test]
-        fn a_hash_goes_on_where_it_was_written(
-            start in prop::collection::vec(any::<u8>(), 0..200),
-            rest in prop::collection::vec(any::<u8>(), 0..200),
-        ) {
-            let whole: Vec<u8> = start.iter().chain(&rest).copied().collect();
-            let job = HashJob { state: HashState::default(), data: [start.into()].into(), last: false };
-            let text: String = serde_json::to_string(&job.run()).expect("written");
-            let HashOutcome::Partial(state) = serde_json::from_str(&text).expect("read") else {
-                panic!("not the last")
-            };
-            let digest = HashJob { state, data: [rest.into()].into(), last: true }.run();
-            prop_assert_eq!(digest, HashJob::from(Bytes::from(whole)).run());
-        }
-    }
-}

@@ -41,6 +41,15 @@ fn a_trace_of_interleaved_lives_is_lived_again() {
 }
 
 #[test]
+fn the_examples_of_the_readme_are_true() {
+    let readme = fs::read_to_string(folder().join("README.md")).expect("it is there");
+    let examples = readme.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let reports: Vec<Report> = examples.map(report).collect();
+    assert_eq!(reports.iter().map(|report| report.steps).collect::<Vec<_>>(), [3, 1]);
+    assert!(reports.iter().all(|report| report.difference.is_none()));
+}
+
+#[test]
 fn what_is_only_written_differently_is_no_difference() {
     let spaced = trace().replace("\"actions\":[", "\"actions\" : [ ");
     assert_eq!(report(&spaced).difference, None);
