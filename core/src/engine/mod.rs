@@ -44,6 +44,7 @@ pub use statistics::{HandshakeFailure, Statistics};
 
 /// What can happen to an engine.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Input {
     /// Begin: listen where the configuration says.
     Start,
@@ -77,6 +78,7 @@ pub enum Input {
         stream: StreamId,
         /// The bytes, in the buffer that they were read into. A driver that reads on into the rest of
         /// the same allocation spares the engine from joining a message that is cut in two.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
         data: BytesMut,
     },
     /// The system took bytes of [`Action::Send`] off the driver's hands.
@@ -113,6 +115,7 @@ pub enum Input {
 
 /// What somebody can want of an engine.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Command {
     /// Begin with a torrent. Answered by [`Event::Added`] or [`Event::Refused`].
     Add(Box<AddTorrent>),
@@ -151,6 +154,7 @@ pub enum Command {
 
 /// A torrent to begin with.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AddTorrent {
     /// What it is.
     pub info: Info,
@@ -166,6 +170,7 @@ pub struct AddTorrent {
 
 /// What an engine wants.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Action {
     /// Accept streams at this address; port 0 means any. Answer `Listening` or `ListenFailed`.
     Listen {
@@ -196,6 +201,7 @@ pub enum Action {
         /// Where.
         stream: StreamId,
         /// What.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
         data: Bytes,
     },
     /// Send what was given before, if that can be done at once, then close. Say nothing more of it.
@@ -247,6 +253,7 @@ pub enum Action {
 
 /// Something that people may want to know.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Event {
     /// Peers can reach us.
@@ -358,6 +365,7 @@ pub enum Event {
 
 /// Why a torrent was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Refusal {
     /// It is there already.

@@ -61,6 +61,8 @@ pub(crate) enum Verb {
     Demo(Demo),
     /// Run a simulated swarm: the same seed gives the same life
     Sim(Sim),
+    /// Live a recorded trace again and show the first difference
+    Replay(Replay),
     /// Print a script that completes commands in a shell
     Completions(Completions),
     /// Print the version
@@ -224,6 +226,13 @@ pub(crate) struct Sim {
     /// Write down everything that hosts do
     #[arg(long, value_name = "FILE", env = "CONVOY_SIM_TRACE")]
     pub(crate) trace: Option<PathBuf>,
+}
+
+/// `convoy replay`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Replay {
+    /// A trace or a machine vector, or - for one on stdin
+    pub(crate) file: String,
 }
 
 /// `convoy completions`.
@@ -405,6 +414,8 @@ mod tests {
             "convoy create DIR --date",
             "convoy create DIR --date=1700000000",
             "convoy sim --seed 7 --peers 1000 --scenario flash-crowd --plot out.svg --trace FILE",
+            "convoy replay trace.jsonl",
+            "convoy replay - --json",
             "convoy completions zsh",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());

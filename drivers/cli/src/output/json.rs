@@ -7,6 +7,7 @@ use convoy_core::{
     engine::{Encryption, PeerInfo, Progress, State, Statistics},
     id::InfoHash,
 };
+use convoy_vectors::machine::Difference;
 use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
@@ -142,6 +143,8 @@ pub(crate) enum Event<'a> {
         files: usize,
         bad_files: usize,
     },
+    /// `replay`: how far it came, and what was different there.
+    Replayed { lives: u64, steps: u64, difference: Option<&'a Difference> },
     /// `download` and `seed`: the end.
     Summary {
         #[serde(serialize_with = "hex")]

@@ -5,6 +5,7 @@ mod demo;
 mod download;
 mod info;
 mod magnet;
+mod replay;
 mod seed;
 mod session;
 mod sim;
@@ -40,6 +41,9 @@ pub(crate) async fn run(verb: Verb, reporter: &Arc<Reporter>) -> Result<(), Fail
             unless_interrupted(reporter, move |reporter| magnet::run(&magnet, reporter)).await
         }
         Verb::Sim(sim) => unless_interrupted(reporter, move |reporter| sim::run(&sim, reporter)).await,
+        Verb::Replay(replay) => {
+            unless_interrupted(reporter, move |reporter| replay::run(&replay, reporter)).await
+        }
         Verb::Completions(Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "convoy", &mut script);
