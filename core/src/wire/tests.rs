@@ -1,11 +1,10 @@
-//! The wire against its vectors, its laws, and peers that mean ill.
+//! The wire against its laws, and peers that mean ill. Its vectors are in the runner of conformance vectors.
 
 mod connection;
 mod handshake;
 mod hostile;
 mod laws;
 mod sending;
-mod vectors;
 
 use super::{Action, Config, Connection, Counters, Error, Input, Message};
 use crate::{Instant, Machine, Outbox, id::PieceIndex, storage::Geometry};
