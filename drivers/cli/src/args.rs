@@ -59,6 +59,9 @@ pub(crate) enum Verb {
     Verify(Verify),
     /// Run a whole swarm on this machine and check what it delivers
     Demo(Demo),
+    /// Hold this program against conformance vectors
+    #[command(subcommand)]
+    Vectors(Vectors),
     /// Print a script that completes commands in a shell
     Completions(Completions),
     /// Print the version
@@ -201,6 +204,21 @@ pub(crate) struct Demo {
     /// 64 hex digits that make the run repeatable; for tests
     #[arg(long, value_name = "HEX", env = "CONVOY_SEED_BYTES")]
     pub(crate) seed_bytes: Option<SeedBytes>,
+}
+
+/// `convoy vectors`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vectors {
+    /// Check every file of vectors in a folder
+    Check(VectorsCheck),
+}
+
+/// `convoy vectors check`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VectorsCheck {
+    /// The folder; what lies below it counts
+    #[arg(value_name = "DIR", default_value = "conformance-vectors")]
+    pub(crate) dir: PathBuf,
 }
 
 /// `convoy completions`.

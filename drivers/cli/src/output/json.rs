@@ -7,6 +7,7 @@ use convoy_core::{
     engine::{Encryption, PeerInfo, Progress, State},
     id::InfoHash,
 };
+use convoy_vectors::Report;
 use serde::{Serialize, Serializer};
 use std::{net::SocketAddr, path::Path};
 
@@ -142,6 +143,10 @@ pub(crate) enum Event<'a> {
         files: usize,
         bad_files: usize,
     },
+    /// `vectors check`: what became of a file's vectors.
+    Vectors(&'a Report),
+    /// `vectors check`: the end.
+    VectorsSummary { ok: bool, files: usize, passed: usize, failed: usize, skipped: usize },
     /// `download` and `seed`: the end.
     Summary {
         #[serde(serialize_with = "hex")]

@@ -7,10 +7,11 @@ mod info;
 mod magnet;
 mod seed;
 mod session;
+mod vectors;
 mod verify;
 
 use crate::{
-    args::{Args, Completions, Verb},
+    args::{Args, Completions, Vectors, Verb},
     failure::Failure,
     output::Reporter,
     signals::Signals,
@@ -37,6 +38,9 @@ pub(crate) async fn run(verb: Verb, reporter: &Arc<Reporter>) -> Result<(), Fail
         Verb::Info(info) => unless_interrupted(reporter, move |reporter| info::run(&info, reporter)).await,
         Verb::Magnet(magnet) => {
             unless_interrupted(reporter, move |reporter| magnet::run(&magnet, reporter)).await
+        }
+        Verb::Vectors(Vectors::Check(check)) => {
+            unless_interrupted(reporter, move |reporter| vectors::check(&check, reporter)).await
         }
         Verb::Completions(Completions { shell }) => {
             let mut script = Vec::new();
