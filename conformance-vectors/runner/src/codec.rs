@@ -17,7 +17,7 @@ use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a file of codec vectors says as its `schema`.
-pub const SCHEMA: &str = "convoy/codec-vectors/1";
+pub const SCHEMA: &str = "codec.schema.json";
 
 /// The codecs by the name that files give them.
 const CODECS: [(&str, Codec); 16] = [
