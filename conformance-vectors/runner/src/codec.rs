@@ -1,6 +1,6 @@
 //! Codec vectors: bytes and the value they stand for, or the error they must give.
 //!
-//! A codec is a function from a [`Vector`] to what the code makes of it ([`Found`]); the comparison is the
+//! A codec is a function from a vector to what the code makes of it: a value or an error. The comparison is the
 //! same for all. `codec.schema.json` says what a file looks like, and its README what it means.
 
 mod bencode;

@@ -6,8 +6,8 @@
 
 pub mod codec;
 pub mod machine;
-pub mod mse;
 
+mod mse;
 mod report;
 
 pub use report::{Mismatch, Report, Skipped};
