@@ -39,6 +39,8 @@
 
 mod machine;
 mod peers;
+#[cfg(feature = "testing")]
+pub mod subject;
 #[cfg(test)]
 mod tests;
 

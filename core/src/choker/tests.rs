@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     Instant, Machine, Outbox, Seed,
     slab::Slab,
-    testing::{Bounds, Dice, Subject, check_laws},
+    testing::{Dice, check_laws},
 };
 use alloc::vec::Vec;
 use proptest::prelude::*;
@@ -216,7 +216,7 @@ fn stale_keys_are_ignored_and_counted() {
 #[test]
 fn the_laws_hold() {
     for seed in 0..200 {
-        check_laws(AnySwarm::default(), Dice::seeded(seed), 300);
+        check_laws(subject::AnyChoker::default(), Dice::seeded(seed), 300);
     }
 }
 
@@ -440,63 +440,5 @@ impl World {
             account.downloaded = [account.downloaded[1], 0];
             account.uploaded = [account.uploaded[1], 0];
         }
-    }
-}
-
-/// Peers that come, go, flap and send, for the law harness.
-#[derive(Default)]
-struct AnySwarm {
-    keys: Slab<PeerKey, ()>,
-    here: Vec<PeerKey>,
-    gone: Vec<PeerKey>,
-}
-
-impl Subject for AnySwarm {
-    type Machine = Choker;
-    type Config = Config;
-
-    fn config(&mut self, dice: &mut Dice) -> Config {
-        Config { slots: dice.below(5), optimistic_slots: dice.below(3), ..Config::default() }
-    }
-
-    fn build(&self, config: &Config, seed: Seed) -> Choker {
-        Choker::new(*config, seed)
-    }
-
-    fn bounds(&self) -> Bounds {
-        Bounds { actions_per_call: 12, bytes_per_call: 0, memory: 64 * 1024, timeouts_per_s: 1 }
-    }
-
-    fn input(&mut self, dice: &mut Dice) -> Input {
-        let Some(peer) = dice.pick(&self.here).copied().filter(|_| dice.chance(9, 10)) else {
-            let peer = self.keys.insert(());
-            self.here.push(peer);
-            return Input::PeerJoined { peer };
-        };
-        match dice.below(12) {
-            0 => {
-                self.keys.remove(peer);
-                self.here.retain(|here| *here != peer);
-                self.gone.push(peer);
-                Input::PeerLeft { peer }
-            }
-            1 => Input::Seeding(dice.chance(1, 2)),
-            2 => Input::PeerJoined { peer },
-            3..=6 => Input::Interested { peer },
-            7 | 8 => Input::NotInterested { peer },
-            9 => Input::Uploaded { peer, bytes: dice.below(u32::MAX) },
-            _ => Input::Downloaded { peer, bytes: dice.below(100) },
-        }
-    }
-
-    fn stray(&mut self, dice: &mut Dice) -> Option<Input> {
-        let peer = *dice.pick(&self.gone)?;
-        let strays =
-            [Input::PeerLeft { peer }, Input::Interested { peer }, Input::Downloaded { peer, bytes: 1 }];
-        dice.pick(&strays).cloned()
-    }
-
-    fn memory(&self, machine: &Choker) -> usize {
-        machine.memory()
     }
 }

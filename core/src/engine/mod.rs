@@ -17,8 +17,12 @@ mod config;
 mod connect;
 mod limit;
 mod machine;
+mod names;
 mod secure;
+mod statistics;
 mod streams;
+#[cfg(feature = "testing")]
+pub mod subject;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +40,7 @@ use thiserror::Error;
 pub use crate::swarm::{Encryption, Memory, PeerEnd, PeerInfo, Progress, State, StreamError};
 pub use config::{Config, Limits};
 pub use machine::Engine;
+pub use statistics::{HandshakeFailure, Statistics};
 
 /// What can happen to an engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -344,6 +349,9 @@ pub enum Event {
         /// What the storage said.
         error: StorageError,
     },
+    /// What came of encryption, in all. Comes right before [`Event::Stopped`]; earlier, ask
+    /// [`Engine::statistics`].
+    Statistics(Box<Statistics>),
     /// A [`Command::Stop`] is done: nothing more comes.
     Stopped,
 }

@@ -87,6 +87,8 @@ mod policy;
 mod reader;
 mod responder;
 mod scan;
+#[cfg(feature = "testing")]
+pub mod subject;
 #[cfg(test)]
 mod tests;
 

@@ -9,17 +9,14 @@ mod vectors;
 use super::{
     Action, Ciphers, Config, Error, Handshake, Input, Level, Method, PAD_MAX, PeerIncompatible,
     PeerMisbehaved, Policy, REST_MAX, Skeys, Stage,
+    subject::{HELLO, TORRENT},
 };
 use crate::{Instant, Machine, Outbox, crypto::PrivateKey, id::InfoHash};
 use alloc::{vec, vec::Vec};
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 
-const TORRENT: InfoHash = InfoHash([0x17; 20]);
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// What an initiator says first.
-const HELLO: &[u8; 68] =
-    b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x05\x17\x17\x17\x17\x17\x17\x17\x17\x17\x17\x17\x17\x17\x17\x17\x17\x17\x17\x17\x17-XX0000-somebody....";
 
 /// A handshake, and a parent that knows torrents and answers at once.
 struct World {

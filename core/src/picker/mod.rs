@@ -46,6 +46,8 @@ mod peers;
 mod pick;
 mod pipeline;
 mod slots;
+#[cfg(feature = "testing")]
+pub mod subject;
 #[cfg(test)]
 mod tests;
 mod waiting;

@@ -20,6 +20,8 @@ mod peer;
 mod save;
 mod serve;
 mod stats;
+#[cfg(feature = "testing")]
+pub mod subject;
 mod talk;
 #[cfg(test)]
 mod tests;

@@ -1,24 +1,21 @@
 //! A swarm and peers that speak raw bytes.
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the few actions that it is about")]
 
-use super::{Action, Config, Input, Joined, PeerEnd, Setup, Swarm};
+use super::{
+    Action, Input, PeerEnd, Setup, Swarm,
+    subject::{self, AnySwarm, PIECE, PIECES, joined},
+};
 use crate::{
     Instant, Machine, Outbox,
     bitfield::Bitfield,
-    id::{BLOCK_LENGTH, InfoHash, PeerId, PeerKey, StorageToken, StreamId},
-    metainfo::{File, Info},
-    slab::Key,
-    storage::{Completion, Geometry, Operation, StorageError, Verdict},
-    testing::{Bounds, Dice, Step, Subject, check_laws},
+    id::{BLOCK_LENGTH, PeerKey, StorageToken, StreamId},
+    storage::{Completion, Operation, StorageError},
+    testing::{Dice, check_laws},
     wire::Reserved,
 };
-use alloc::{string::String, vec, vec::Vec};
-use bytes::{Bytes, BytesMut};
-use core::{net::SocketAddr, time::Duration};
-use sha1::{Digest, Sha1};
-
-const PIECE: u32 = 2 * BLOCK_LENGTH;
-const PIECES: u32 = 8;
+use alloc::{vec, vec::Vec};
+use bytes::BytesMut;
+use core::time::Duration;
 
 const UNCHOKE: &[u8] = &[0, 0, 0, 1, 1];
 const INTERESTED: &[u8] = &[0, 0, 0, 1, 2];
@@ -227,7 +224,7 @@ struct Table {
 
 impl Table {
     fn new(complete: bool) -> Self {
-        let (setup, content) = setup(complete);
+        let (setup, content) = setup_of(complete);
         let mut table = Self {
             swarm: Swarm::new(setup, [1; 32]),
             out: Outbox::new(),
@@ -250,7 +247,7 @@ impl Table {
     }
 
     fn join(&mut self, number: u32, fast: bool) -> PeerKey {
-        self.tell(Input::Joined(joined(number, fast)));
+        self.tell(Input::Joined(joined(number, Reserved([0, 0, 0, 0, 0, 0, 0, if fast { 4 } else { 0 }]))));
         self.sent(self.peers[self.peers.len() - 1].0);
         self.peers[self.peers.len() - 1].0
     }
@@ -316,53 +313,10 @@ impl Table {
     }
 }
 
-fn setup(complete: bool) -> (Setup, Vec<u8>) {
-    let content: Vec<u8> =
-        (0..PIECES * PIECE).map(|at| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
-    let hashes: Vec<u8> = content.chunks(PIECE as usize).flat_map(Sha1::digest).collect();
-    let file = File {
-        path: vec!["content".into()],
-        length: content.len() as u64,
-        padding: false,
-        executable: false,
-    };
-    let info = Info {
-        info_hash: InfoHash([9; 20]),
-        info_hash_v2: None,
-        raw: Bytes::new(),
-        non_canonical: false,
-        name: "content".into(),
-        multi_file: false,
-        files: vec![file],
-        geometry: Geometry::new(PIECE, content.len() as u64).expect("valid"),
-        piece_hashes: hashes.into(),
-        private: false,
-        source: None,
-    };
+fn setup_of(complete: bool) -> (Setup, Vec<u8>) {
+    let content = subject::content();
     let trusted = if complete { Bitfield::full(PIECES) } else { Bitfield::new(PIECES) };
-    let setup = Setup {
-        info,
-        peer_id: PeerId([1; 20]),
-        verdict: Verdict { trusted, check: Bitfield::new(PIECES) },
-        paused: false,
-        client: String::from("test"),
-        listen_port: None,
-        prefers_encryption: false,
-        config: Config::default(),
-    };
-    (setup, content)
-}
-
-fn joined(number: u32, fast: bool) -> Joined {
-    Joined {
-        stream: StreamId::new(number, 0),
-        remote: SocketAddr::from(([192, 0, 2, number as u8], 6881)),
-        outgoing: false,
-        encryption: super::Encryption::None,
-        peer_id: PeerId([100 + number as u8; 20]),
-        reserved: Reserved([0, 0, 0, 0, 0, 0, 0, if fast { 4 } else { 0 }]),
-        rest: BytesMut::new(),
-    }
+    (subject::setup(&content, trusted, Bitfield::new(PIECES)), content)
 }
 
 fn request(id: u8, piece: u32, begin: u32, length: u32) -> Vec<u8> {
@@ -384,162 +338,4 @@ fn piece(index: u32, begin: u32, data: &[u8]) -> Vec<u8> {
 fn place(message: &[u8]) -> (u32, u32) {
     let number = |at: usize| u32::from_be_bytes(message[at..at + 4].try_into().expect("4 bytes"));
     (number(5), number(9))
-}
-
-/// Peers that say anything, and a driver that answers in any order, late, twice, or wrongly.
-#[derive(Default)]
-struct AnySwarm {
-    content: Vec<u8>,
-    peers: Vec<PeerKey>,
-    gone: Vec<PeerKey>,
-    work: Vec<Input>,
-    asked: Vec<(PeerKey, u32, u32)>,
-    streams: Vec<(StreamId, PeerKey)>,
-    next: u32,
-}
-
-impl Subject for AnySwarm {
-    type Machine = Swarm;
-    type Config = bool;
-
-    fn config(&mut self, dice: &mut Dice) -> bool {
-        let complete = dice.below(2) == 0;
-        self.content = setup(complete).1;
-        complete
-    }
-
-    fn build(&self, complete: &bool, seed: crate::Seed) -> Swarm {
-        Swarm::new(setup(*complete).0, seed)
-    }
-
-    fn bounds(&self) -> Bounds {
-        Bounds { actions_per_call: 1000, bytes_per_call: 1 << 20, memory: 4 << 20, timeouts_per_s: 20 }
-    }
-
-    fn input(&mut self, dice: &mut Dice) -> Input {
-        match dice.below(12) {
-            0 => Input::Start,
-            1 if self.next < 20 => {
-                self.next += 1;
-                Input::Joined(joined(self.next, dice.below(2) == 0))
-            }
-            2..=4 if !self.work.is_empty() => {
-                let index = dice.below(self.work.len() as u32) as usize;
-                self.work.swap_remove(index)
-            }
-            5 if !self.peers.is_empty() && dice.below(8) == 0 => {
-                let index = dice.below(self.peers.len() as u32) as usize;
-                let peer = self.peers.swap_remove(index);
-                self.gone.push(peer);
-                Input::Left { peer, why: PeerEnd::ClosedByPeer }
-            }
-            6 if dice.below(10) == 0 => {
-                let share = |dice: &mut Dice| (dice.below(2) == 0).then(|| u64::from(dice.below(100_000)));
-                Input::Allowance { download: share(dice), upload: share(dice) }
-            }
-            7 if dice.below(20) == 0 => {
-                if dice.below(2) == 0 {
-                    Input::Pause
-                } else {
-                    Input::Unpause
-                }
-            }
-            _ => self.talk(dice),
-        }
-    }
-
-    fn observe(&mut self, step: &Step<Input, Action>) {
-        for action in &step.outcome.actions {
-            match action {
-                Action::Admitted { stream, peer, .. } => {
-                    self.peers.push(*peer);
-                    self.streams.push((*stream, *peer));
-                }
-                Action::Close { stream, .. } => {
-                    if let Some((_, peer)) = self.streams.iter().find(|(known, _)| known == stream) {
-                        self.gone.push(*peer);
-                        self.peers.retain(|other| other != peer);
-                    }
-                }
-                Action::Send { stream, data } if data.len() == 17 && data[4] == 6 => {
-                    let peer = self.streams.iter().find(|(known, _)| known == stream).map(|(_, peer)| *peer);
-                    let (piece, begin) = place(data);
-                    self.asked.extend(peer.map(|peer| (peer, piece, begin)));
-                }
-                Action::Storage(Operation::Read { token, offset, length, .. }) => {
-                    let (start, end) = (*offset as usize, *offset as usize + *length as usize);
-                    let bytes = Bytes::copy_from_slice(&self.content[start..end]);
-                    self.work.push(Input::Storage(Completion::Read { token: *token, result: Ok(bytes) }));
-                }
-                Action::Storage(Operation::Write { token, .. }) => {
-                    self.work.push(Input::Storage(Completion::Written { token: *token, result: Ok(()) }));
-                }
-                Action::Storage(Operation::Flush { token }) => {
-                    self.work.push(Input::Storage(Completion::Flushed { token: *token, result: Ok(()) }));
-                }
-                Action::Compute { token, job } => {
-                    self.work.push(Input::Computed { token: *token, outcome: job.clone().run() });
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn stray(&mut self, dice: &mut Dice) -> Option<Input> {
-        let token = StorageToken(u64::from(dice.below(50)) + (1 << 50));
-        Some(match dice.below(4) {
-            0 => Input::Storage(Completion::Written { token, result: Err(StorageError::Io) }),
-            1 => Input::Storage(Completion::Read { token, result: Ok(Bytes::new()) }),
-            2 => Input::Sent { peer: PeerKey::new(3, 1 << 20), bytes: 7 },
-            _ => {
-                let peer = *dice.pick(&self.gone)?;
-                Input::Received { peer, data: BytesMut::from(HAVE_ALL) }
-            }
-        })
-    }
-
-    fn memory(&self, machine: &Swarm) -> usize {
-        let memory = machine.memory();
-        memory.connections + memory.unwritten + memory.hashing + memory.uploading + memory.checking
-    }
-
-    fn bytes(&self, action: &Action) -> usize {
-        match action {
-            Action::Send { data, .. } => data.len(),
-            _ => 0,
-        }
-    }
-}
-
-impl AnySwarm {
-    fn talk(&mut self, dice: &mut Dice) -> Input {
-        let Some(peer) = dice.pick(&self.peers).copied() else { return Input::Start };
-        let random = |dice: &mut Dice| (dice.below(PIECES + 1), dice.below(3) * BLOCK_LENGTH);
-        let bytes = match dice.below(14) {
-            0 => HAVE_ALL.to_vec(),
-            1 | 2 => UNCHOKE.to_vec(),
-            3 => CHOKE.to_vec(),
-            4 => INTERESTED.to_vec(),
-            5 => NOT_INTERESTED.to_vec(),
-            6 => [&[0, 0, 0, 5, 4, 0, 0, 0][..], &[dice.below(PIECES) as u8]].concat(),
-            7 | 8 => {
-                let (piece, begin) = random(dice);
-                request(*dice.pick(&[6, 6, 6, 8, 16]).unwrap_or(&6), piece, begin, BLOCK_LENGTH)
-            }
-            9 if dice.below(10) == 0 => dice.bytes(30),
-            10 => vec![0, 0, 0, 2, 5, dice.below(256) as u8],
-            _ if !self.asked.is_empty() => {
-                let index = dice.below(self.asked.len() as u32) as usize;
-                let (peer, index, begin) = self.asked.swap_remove(index);
-                let start = (index * PIECE + begin) as usize;
-                let end = start + BLOCK_LENGTH as usize;
-                let mut data = self.content[start..end].to_vec();
-                data[0] ^= u8::from(dice.below(10) == 0);
-                let data = BytesMut::from(&piece(index, begin, &data)[..]);
-                return Input::Received { peer, data };
-            }
-            _ => vec![0, 0, 0, 0],
-        };
-        Input::Received { peer, data: BytesMut::from(&bytes[..]) }
-    }
 }

@@ -6,8 +6,9 @@ use core::ops::Range;
 
 /// A source of choices: a stream drawn from a seed, or the bytes that a fuzzer gave.
 ///
-/// The same source makes the same choices. A source of bytes that is used up chooses 0 for ever;
-/// whoever draws stops when it is [empty](Self::is_empty).
+/// The same source makes the same choices. Bytes are spent sparingly, so that a fuzzer changes one choice
+/// with one byte: a choice costs as many as its bound needs. Bytes that are used up choose 0 for ever;
+/// whoever draws stops when they are [empty](Self::is_empty).
 ///
 /// ```
 /// use convoy_core::testing::Dice;
@@ -37,7 +38,7 @@ impl Dice {
         Self(Source::Seeded(Box::new(Random::new(whole))))
     }
 
-    /// The choices that `bytes` spell out, for a fuzzer: four bytes a choice.
+    /// The choices that `bytes` spell out, for a fuzzer.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         Self(Source::Bytes { bytes: bytes.to_vec(), read: 0 })
@@ -57,9 +58,9 @@ impl Dice {
         match &mut self.0 {
             Source::Seeded(random) => random.below(bound),
             Source::Bytes { .. } => {
-                let mut raw = [0; 4];
-                self.fill(&mut raw);
-                u32::from_le_bytes(raw).checked_rem(bound).unwrap_or(0)
+                let needed = 4 - bound.saturating_sub(1).leading_zeros() / 8;
+                let drawn = (0..needed).fold(0, |drawn, _| drawn << 8 | u32::from(self.byte()));
+                drawn.checked_rem(bound).unwrap_or(0)
             }
         }
     }
@@ -71,9 +72,7 @@ impl Dice {
 
     /// Any number at all.
     pub fn any_u64(&mut self) -> u64 {
-        let mut raw = [0; 8];
-        self.fill(&mut raw);
-        u64::from_le_bytes(raw)
+        u64::from_le_bytes(self.any())
     }
 
     /// True `times` out of `of`.
@@ -93,11 +92,31 @@ impl Dice {
         bytes
     }
 
-    /// A seed for a machine.
+    /// `length` bytes that nobody looks into, such as a block's. One byte of a fuzzer's is enough for all.
+    pub fn filler(&mut self, length: usize) -> Vec<u8> {
+        let first = self.byte();
+        (0..length).map(|at| first.wrapping_add(at as u8)).collect()
+    }
+
+    /// A seed for a machine. One byte of a fuzzer's is enough.
     pub fn seed(&mut self) -> Seed {
         let mut seed = Seed::default();
-        self.fill(&mut seed);
+        match self.0 {
+            Source::Seeded(_) => self.fill(&mut seed),
+            Source::Bytes { .. } => seed.fill(self.byte()),
+        }
         seed
+    }
+
+    fn byte(&mut self) -> u8 {
+        let [byte] = self.any();
+        byte
+    }
+
+    fn any<const N: usize>(&mut self) -> [u8; N] {
+        let mut raw = [0; N];
+        self.fill(&mut raw);
+        raw
     }
 
     fn fill(&mut self, out: &mut [u8]) {
@@ -120,8 +139,11 @@ mod tests {
 
     #[test]
     fn bytes_spell_out_the_choices_and_then_zeros() {
-        let mut dice = Dice::from_bytes(&[5, 0, 0, 0, 9]);
+        let mut dice = Dice::from_bytes(&[5, 1, 2, 7, 9]);
         assert_eq!(dice.below(4), 1);
+        assert_eq!(dice.below(257), 258 % 257);
+        assert_eq!(dice.filler(3), [7, 8, 9]);
+        assert_eq!(dice.below(1), 0, "no choice costs nothing");
         assert!(!dice.is_empty());
         assert_eq!(dice.bytes(2), [9, 0]);
         assert!(dice.is_empty());

@@ -19,6 +19,9 @@
 //! actions, the error and the next deadline of every call. A window of bytes in flight (law 10) is the
 //! subject's to keep count of.
 //!
+//! Each machine of this crate has its subject beside it, in a module `subject`: tests draw its lives from a
+//! seed, fuzzers from their bytes.
+//!
 //! A breach panics with the number of the law, what was seen, and the transcript up to there. Run many
 //! seeds with few steps rather than one with many: transcripts stay short.
 //!

@@ -354,6 +354,7 @@ impl Machine for Handshake {
         if self.is_over()? {
             return Ok(());
         }
+        self.clock.advance(now);
         let result = match (input, self.state) {
             (HandshakeInput::Received(fresh), _) => {
                 self.check_deadline(now).and_then(|()| self.received(fresh, out))

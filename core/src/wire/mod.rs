@@ -72,6 +72,8 @@ mod handshake;
 mod limits;
 mod message;
 mod outgoing;
+#[cfg(feature = "testing")]
+pub mod subject;
 #[cfg(test)]
 mod tests;
 

@@ -6,18 +6,16 @@ mod hostile;
 mod laws;
 mod sending;
 
-use super::{Action, Config, Connection, Counters, Error, Input, Message};
+use super::{
+    Action, Config, Connection, Counters, Error, Input, Message,
+    subject::{encode as wire, geometry},
+};
 use crate::{Instant, Machine, Outbox, id::PieceIndex, storage::Geometry};
 use alloc::{vec, vec::Vec};
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Ten pieces of two blocks.
-fn geometry() -> Geometry {
-    Geometry::new(32_768, 327_680).expect("valid")
-}
 
 /// Both extensions, ten pieces.
 fn config() -> Config {
@@ -55,18 +53,6 @@ impl World {
     fn counters(&self) -> Counters {
         self.connection.counters()
     }
-}
-
-/// Messages one behind the other, as they stand on the wire.
-fn wire(messages: impl IntoIterator<Item = Message>) -> Vec<u8> {
-    let mut out: Outbox<()> = Outbox::new();
-    let mut bytes = Vec::new();
-    for message in messages {
-        let (head, payload) = message.encode(&mut out);
-        bytes.extend_from_slice(&head);
-        bytes.extend_from_slice(&payload);
-    }
-    bytes
 }
 
 fn piece(index: u32, data: &[u8]) -> Message {

@@ -2,10 +2,11 @@
 
 use super::{count, host_with, torrent, world::World};
 use crate::{
-    engine::{Config, Encryption, Event, PeerEnd},
+    engine::{Command, Config, Encryption, Event, HandshakeFailure, PeerEnd, Statistics},
     id::FileIndex,
     mse::{self, Level, Policy},
 };
+use alloc::{boxed::Box, collections::BTreeMap};
 use core::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -95,9 +96,9 @@ fn what_worked_is_tried_first_the_next_time() {
     };
     assert!(world.run(PATIENCE, |world| connected(world, 1)));
     let info_hash = info.info_hash;
-    world.command(seed, crate::engine::Command::Pause { info_hash });
+    world.command(seed, Command::Pause { info_hash });
     world.run(Duration::from_millis(100), |_| false);
-    world.command(seed, crate::engine::Command::Unpause { info_hash });
+    world.command(seed, Command::Unpause { info_hash });
     assert!(world.run(PATIENCE, |world| connected(world, 2)));
     assert_eq!(count(&world, leecher, |event| matches!(event, Event::FellBack { .. })), 1);
 }
@@ -115,4 +116,38 @@ fn a_torrent_that_is_not_shared_is_an_unknown_skey() {
     assert_eq!(count(&world, leecher, |event| matches!(event, Event::PeerConnected { .. })), 0);
     let hung_up = |event: &Event| matches!(event, Event::DialFailed { why: PeerEnd::ClosedByPeer, .. });
     assert!(count(&world, leecher, hung_up) > 0);
+}
+
+#[test]
+fn what_came_of_encryption_is_counted_on_both_sides() {
+    use HandshakeFailure::{HungUp, NoCommonCrypto, PlainRefused};
+    use Policy::{Disabled, Enabled, Required};
+    let plain = Statistics { plain_peers: 1, ..Statistics::default() };
+    let header = Statistics { header_peers: 1, ..Statistics::default() };
+    let rc4 = Statistics { rc4_peers: 1, ..Statistics::default() };
+    let failed = |failure| Statistics { failures: BTreeMap::from([(failure, 1)]), ..Statistics::default() };
+    let fell_back = Statistics { plain_peers: 1, fallbacks: 1, ..failed(HungUp) };
+    let table = [
+        (policy(Disabled), policy(Enabled), plain.clone(), plain.clone()),
+        (policy(Enabled), policy(Enabled), rc4.clone(), rc4),
+        (level(Level::Plaintext), level(Level::Both), header.clone(), header),
+        (policy(Enabled), policy(Disabled), fell_back, plain),
+        (level(Level::Plaintext), level(Level::Rc4), failed(HungUp), failed(NoCommonCrypto)),
+        (policy(Disabled), policy(Required), Statistics::default(), failed(PlainRefused)),
+    ];
+    for (leecher, seed, by_leecher, by_seed) in table {
+        let (info, content) = torrent(100_000);
+        let config = |encryption| Config { encryption, ..Config::default() };
+        let mut world = World::new();
+        let hosts = [host_with(&mut world, config(seed), &info, &content), world.host(config(leecher))];
+        world.add(hosts[1], &info, &[hosts[0]]);
+        // Shorter than it takes to dial again.
+        world.run(Duration::from_secs(1), |_| false);
+        for (host, expected) in hosts.into_iter().zip([by_seed, by_leecher]) {
+            world.command(host, Command::Stop);
+            assert!(world.run(PATIENCE, |world| world.hosts[host].events.last() == Some(&Event::Stopped)));
+            let told = world.hosts[host].events.iter().rev().nth(1);
+            assert_eq!(told, Some(&Event::Statistics(Box::new(expected))), "{leecher:?} dials {seed:?}");
+        }
+    }
 }

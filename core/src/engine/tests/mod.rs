@@ -2,15 +2,19 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the few actions that it is about")]
 
 mod encryption;
+mod flood;
+mod hybrid;
 mod laws;
+mod losses;
 mod world;
 
 use super::{Command, Config, Event, Input, PeerEnd, State, StreamError};
 use crate::{
-    Instant,
+    Instant, Machine,
     id::{AcceptTicket, FileIndex},
     metainfo::Info,
     storage::StorageError,
+    swarm::subject::torrent_of,
 };
 use alloc::{vec, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
@@ -168,7 +172,7 @@ fn bad_input_24_half_open_streams_are_bounded_and_time_out() {
         let remote = SocketAddr::from((address, 1000));
         let mut out = crate::Outbox::new();
         let input = Input::Accepted { ticket: AcceptTicket(1_000_000 + number), remote };
-        let Ok(()) = crate::Machine::handle_input(&mut world.hosts[host].engine, world.now, input, &mut out);
+        let Ok(()) = world.hosts[host].engine.handle_input(world.now, input, &mut out);
         out.drain().any(|action| matches!(action, super::Action::Adopt { .. }))
     };
     let adopted = (0..40).filter(|number| accept(&mut world, *number, [192, 0, 2, 1])).count();
@@ -229,6 +233,24 @@ fn the_same_seed_gives_the_same_events() {
 }
 
 #[test]
+fn a_call_that_comes_before_there_is_a_torrent_leaves_no_trace() {
+    let (info, _) = torrent(100_000);
+    let add = |called: bool| {
+        let mut world = World::new();
+        let limited = Config { download_rate_bytes_per_s: Some(50_000), ..Config::default() };
+        let host = world.host(limited);
+        world.now = Instant::ZERO + Duration::from_millis(700);
+        if called {
+            let Ok(()) = world.hosts[host].engine.handle_timeout(world.now, &mut crate::Outbox::new());
+        }
+        world.now = Instant::ZERO + Duration::from_secs(1);
+        world.add(host, &info, &[]);
+        alloc::format!("{:?}", world.hosts[host].engine)
+    };
+    assert_eq!(add(true), add(false));
+}
+
+#[test]
 fn bad_input_42_a_jump_of_a_year_does_no_harm() {
     let (info, content) = torrent(500_000);
     let mut world = World::new();
@@ -243,7 +265,7 @@ fn bad_input_42_a_jump_of_a_year_does_no_harm() {
 fn torrent(length: usize) -> (Info, Vec<u8>) {
     let content: Vec<u8> =
         (0..length as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    (world::info_of(&content, PIECE), content)
+    (torrent_of(&content, PIECE), content)
 }
 
 fn seed(world: &mut World, info: &Info, content: &[u8]) -> usize {

@@ -49,6 +49,15 @@ fn responder_that_has_all_68_bytes_is_established_by_the_answer() {
 }
 
 #[test]
+fn an_answer_that_nobody_waits_for_still_tells_the_time() {
+    let mut world = World::responder();
+    world.now = Instant::ZERO + TIMEOUT;
+    assert_eq!(world.identified(), Ok(vec![]));
+    world.now = Instant::ZERO;
+    assert_eq!(world.receive(&[0x13]), Err(HandshakeError::Peer(HandshakeMisbehaved::TooSlow)), "law 1");
+}
+
+#[test]
 fn unknown_and_repeated_answers_are_ignored() {
     let mut world = World::responder();
     assert_eq!(world.identified(), Ok(vec![]));

@@ -7,6 +7,7 @@ mod info;
 mod magnet;
 mod seed;
 mod session;
+mod sim;
 mod vectors;
 mod verify;
 
@@ -39,6 +40,7 @@ pub(crate) async fn run(verb: Verb, reporter: &Arc<Reporter>) -> Result<(), Fail
         Verb::Magnet(magnet) => {
             unless_interrupted(reporter, move |reporter| magnet::run(&magnet, reporter)).await
         }
+        Verb::Sim(sim) => unless_interrupted(reporter, move |reporter| sim::run(&sim, reporter)).await,
         Verb::Vectors(Vectors::Check(check)) => {
             unless_interrupted(reporter, move |reporter| vectors::check(&check, reporter)).await
         }
