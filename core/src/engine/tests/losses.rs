@@ -1,6 +1,9 @@
 //! Engines that encrypt, on connections that are lost at any byte, with and without a word.
 
-use super::{count, host_with, torrent, world::Fault, world::World};
+use super::{
+    count, host_with, torrent,
+    world::{Fault, World},
+};
 use crate::{
     engine::{Command, Config, Event, HandshakeFailure, PeerEnd},
     id::FileIndex,

@@ -210,6 +210,7 @@ pub(crate) enum Event<'a> {
     SimShrunk {
         hosts: usize,
         faults: usize,
+        failure: &'a str,
         /// Who is there and what happens when, for people.
         plan: &'a str,
     },

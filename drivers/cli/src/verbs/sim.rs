@@ -171,17 +171,21 @@ fn tell(name: &str, report: &Report, cpu: Duration, reporter: &Reporter) {
 fn tell_shrunk(plan: &Plan, report: &Report, failure: &scenario::Failure, reporter: &Reporter) {
     reporter.note("it failed; looking for a smaller case");
     let runs = (SHRINK_EVENTS / report.events.max(1)).clamp(3, 200) as u32;
+    let mut why = failure.clone();
     let smallest = scenario::shrink(plan, runs, |smaller| {
-        scenario::perform(smaller, Extras::default()).failure.is_some_and(|other| other.is_like(failure))
+        let other =
+            scenario::perform(smaller, Extras::default()).failure.filter(|other| other.is_like(failure));
+        other.map(|other| why = other).is_some()
     });
-    let text = smallest.to_string();
+    let (text, why) = (smallest.to_string(), why.to_string());
     reporter.event(&Event::SimShrunk {
         hosts: smallest.hosts.len(),
         faults: smallest.faults.len(),
+        failure: &why,
         plan: &text,
     });
     let (hosts, faults) = (smallest.hosts.len(), smallest.faults.len());
-    reporter.result(format_args!("it still fails with {hosts} hosts and {faults} faults:\n{text}"));
+    reporter.result(format_args!("it still fails with {hosts} hosts and {faults} faults: {why}\n{text}"));
 }
 
 /// What this thread has used so far.

@@ -46,7 +46,7 @@ pub struct Extras {
 pub fn perform(plan: &Plan, extras: Extras) -> Report {
     let performed = panic::catch_unwind(AssertUnwindSafe(|| {
         let content = Content::new(plan.seed, &plan.files, plan.piece_length);
-        let content = content.map_err(|error| Failure::Panic { message: format!("no torrent: {error}") })?;
+        let content = content.map_err(|error| Failure::NoTorrent { why: error.to_string() })?;
         let stage = WorldStage::new(plan, Rc::new(content), extras);
         Ok(Run::new(plan, stage, engine::Config::default().swarm).finish())
     }));

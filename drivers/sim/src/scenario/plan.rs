@@ -337,6 +337,28 @@ impl fmt::Display for HostNumber {
     }
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |hosts: &BTreeSet<HostNumber>| {
+            hosts.iter().map(|number| number.0.to_string()).collect::<Vec<_>>().join(", ")
+        };
+        match self {
+            Self::Leave(host) => write!(f, "{host} leaves"),
+            Self::Crash(host) => write!(f, "{host} crashes"),
+            Self::PowerLoss(host) => write!(f, "{host} loses power"),
+            Self::Return(host) => write!(f, "{host} is back"),
+            Self::Partition(hosts) => write!(f, "hosts {} are cut off from the others", list(hosts)),
+            Self::Heal(hosts) => write!(f, "hosts {} see the others again", list(hosts)),
+            Self::Trouble(host, trouble) if *trouble == Trouble::default() => {
+                write!(f, "{host} has a good disk")
+            }
+            Self::Trouble(host, trouble) => write!(f, "{host} has a bad disk: {trouble:?}"),
+            Self::Link(host, link) => write!(f, "{host} has another link: {link:?}"),
+            Self::Clock(host, micros) => write!(f, "the clock of {host} jumps by {micros} us"),
+        }
+    }
+}
+
 /// For people who look for the cause of a failure: who is there, and what happens when.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -352,8 +374,8 @@ impl fmt::Display for Plan {
                     }
                 }
                 match *after {
-                    Duration::MAX => writeln!(f, "the last fault: {step:?}")?,
-                    after => writeln!(f, "{after:?}: {step:?}")?,
+                    Duration::MAX => writeln!(f, "the last fault: {step}")?,
+                    after => writeln!(f, "{after:?}: {step}")?,
                 }
             }
         }
@@ -458,6 +480,20 @@ who = ["seed"]
         let strikes = |fault: &Fault| fault.steps.iter().all(|(_, step)| step.hosts() == [HostNumber(0)]);
         assert!(seed_alone.faults.iter().all(strikes), "{:?}", seed_alone.faults);
         assert!(seed_alone.faults.len() < plan.faults.len());
+    }
+
+    #[test]
+    fn a_plan_reads_as_a_story() {
+        let story = draw(1).to_string();
+        for part in
+            ["host 0 (seed) joins at 0.000000s", "crashes\n", "when 50.0000 % is done, after 0ns: hosts"]
+        {
+            assert!(story.contains(part), "{part} in {story}");
+        }
+        assert!(
+            story.ends_with("faults end at 60.000000s, everyone is to be complete at 120.000000s"),
+            "{story}"
+        );
     }
 
     #[test]

@@ -119,6 +119,12 @@ pub enum Failure {
         /// Which, and how.
         what: String,
     },
+    /// No torrent can be made.
+    #[error("no torrent can be made: {why}")]
+    NoTorrent {
+        /// Why not.
+        why: String,
+    },
     /// The engine or the simulator panicked.
     #[error("panic: {message}")]
     Panic {

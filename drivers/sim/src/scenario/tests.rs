@@ -194,6 +194,32 @@ fn every_built_in_scenario_can_be_drawn() {
 }
 
 #[test]
+fn a_plan_has_one_life_whoever_looks_on() {
+    let scenario = Scenario::parse(BUILT_IN[1].1).unwrap();
+    let plan = Plan::draw(&scenario, 1, 3).unwrap();
+    let alone = perform(&plan, Extras::default());
+    assert_eq!((&alone.failure, alone.completion.len()), (&None, 2));
+
+    let lines = Rc::new(RefCell::new(0));
+    let counted = Rc::clone(&lines);
+    let transcript = Transcript(Box::new(move |_| *counted.borrow_mut() += 1));
+    let seen = perform(&plan, Extras { slots: true, observer: Some(Box::new(transcript)) });
+    assert_eq!((seen.trace_hash, seen.events), (alone.trace_hash, alone.events));
+    assert!(*lines.borrow() > alone.events);
+    assert!(seen.samples.iter().any(|sample| sample.slots > 0));
+}
+
+#[test]
+fn a_panic_is_a_failure_like_others() {
+    let mut plan = plan("");
+    let nobody = Step::Return(HostNumber(99));
+    plan.faults
+        .push(plan::Fault { when_done: quantity::Share(0), steps: vec![(Default::default(), nobody)] });
+    let report = perform(&plan, Extras::default());
+    assert!(matches!(report.failure, Some(Failure::Panic { .. })), "{report:?}");
+}
+
+#[test]
 fn a_run_tells_when_everyone_was_complete_and_what_it_took() {
     let (report, _) = run_on(Toy::default(), "");
     assert_eq!(report.failure, None);
