@@ -10,7 +10,7 @@ use super::{
     Action, Config, Connection, Counters, Error, Input, Message,
     subject::{encode as wire, geometry},
 };
-use crate::{Instant, Machine, Outbox, id::PieceIndex, storage::Geometry};
+use crate::{Instant, Machine, Outbox, id::PieceIndex};
 use alloc::{vec, vec::Vec};
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
