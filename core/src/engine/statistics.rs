@@ -8,6 +8,7 @@ use alloc::collections::BTreeMap;
 
 /// What came of message stream encryption, on streams of either direction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Statistics {
     /// Peers that were connected in the clear.
     pub plain_peers: u64,
@@ -23,6 +24,7 @@ pub struct Statistics {
 
 /// Why a handshake of message stream encryption failed: [`Error`] without its numbers, and those who hung up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum HandshakeFailure {
     /// The peer hung up, or the network did.

@@ -63,6 +63,9 @@ pub(crate) enum Verb {
     Sim(Sim),
     /// Live a recorded trace again and show the first difference
     Replay(Replay),
+    /// Hold this program against conformance vectors
+    #[command(subcommand)]
+    Vectors(Vectors),
     /// Print a script that completes commands in a shell
     Completions(Completions),
     /// Print the version
@@ -233,6 +236,21 @@ pub(crate) struct Sim {
 pub(crate) struct Replay {
     /// A trace or a machine vector, or - for one on stdin
     pub(crate) file: String,
+}
+
+/// `convoy vectors`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vectors {
+    /// Check every file of vectors in a folder
+    Check(VectorsCheck),
+}
+
+/// `convoy vectors check`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VectorsCheck {
+    /// The folder; what lies below it counts
+    #[arg(value_name = "DIR", default_value = "conformance-vectors")]
+    pub(crate) dir: PathBuf,
 }
 
 /// `convoy completions`.

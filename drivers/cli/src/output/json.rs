@@ -8,6 +8,7 @@ use convoy_core::{
     id::InfoHash,
 };
 use convoy_vectors::machine::Difference;
+use convoy_vectors::Report;
 use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
@@ -145,6 +146,10 @@ pub(crate) enum Event<'a> {
     },
     /// `replay`: how far it came, and what was different there.
     Replayed { lives: u64, steps: u64, difference: Option<&'a Difference> },
+    /// `vectors check`: what became of a file's vectors.
+    Vectors(&'a Report),
+    /// `vectors check`: the end.
+    VectorsSummary { ok: bool, files: usize, passed: usize, failed: usize, skipped: usize },
     /// `download` and `seed`: the end.
     Summary {
         #[serde(serialize_with = "hex")]

@@ -9,10 +9,11 @@ mod replay;
 mod seed;
 mod session;
 mod sim;
+mod vectors;
 mod verify;
 
 use crate::{
-    args::{Args, Completions, Verb},
+    args::{Args, Completions, Vectors, Verb},
     failure::Failure,
     output::Reporter,
     signals::Signals,
@@ -43,6 +44,9 @@ pub(crate) async fn run(verb: Verb, reporter: &Arc<Reporter>) -> Result<(), Fail
         Verb::Sim(sim) => unless_interrupted(reporter, move |reporter| sim::run(&sim, reporter)).await,
         Verb::Replay(replay) => {
             unless_interrupted(reporter, move |reporter| replay::run(&replay, reporter)).await
+        }
+        Verb::Vectors(Vectors::Check(check)) => {
+            unless_interrupted(reporter, move |reporter| vectors::check(&check, reporter)).await
         }
         Verb::Completions(Completions { shell }) => {
             let mut script = Vec::new();
