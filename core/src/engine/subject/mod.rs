@@ -41,6 +41,8 @@ pub struct AnyEngine {
     operations: Vec<(TorrentId, Operation)>,
     work: Vec<Input>,
     done: Vec<Input>,
+    /// Whether the engine said that nothing more comes.
+    stopped: bool,
 }
 
 impl Subject for AnyEngine {
@@ -106,7 +108,12 @@ impl Subject for AnyEngine {
 
     fn observe(&mut self, step: &Step<Input, Action>) {
         for action in &step.outcome.actions {
+            // What is asked of it afterwards is refused.
+            let is_refusal = matches!(action, Action::Refuse { .. } | Action::Event(Event::Refused { .. }));
+            assert!(is_refusal || !self.stopped, "{action:?} behind the end");
             match action {
+                Action::Event(Event::Stopped) => self.stopped = true,
+                Action::Release { torrent } => self.release(*torrent),
                 Action::Adopt { stream, .. } => {
                     self.strangers.push(Stranger::dialling(*stream, self.info().info_hash));
                 }
@@ -194,6 +201,13 @@ impl AnyEngine {
                 Command::AddPeer { info_hash, remote }
             }
         }
+    }
+
+    /// Writes that come late would spoil what the next run of the torrent writes. Reads are nobody's now.
+    fn release(&mut self, torrent: TorrentId) {
+        let released = self.operations.extract_if(.., |(of, _)| *of == torrent);
+        let mut writes = released.filter(|(_, operation)| matches!(operation, Operation::Write { .. }));
+        assert!(writes.next().is_none(), "{torrent:?} is released while it is written");
     }
 
     /// One of the operations that are due happens, or fails.
