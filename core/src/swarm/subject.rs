@@ -214,8 +214,12 @@ impl Subject for AnySwarm {
     }
 
     fn observe(&mut self, step: &Step<Input, Action>) {
+        // A disk that fails is not flushed any more.
+        let fails = |action: &Action| matches!(action, Action::Failed { .. });
+        let failed = step.outcome.actions.iter().any(fails);
         for action in &step.outcome.actions {
             match action {
+                Action::SaveResume { have, .. } if !failed => self.disk.assert_outlast(have, &self.content),
                 Action::Admitted { stream, peer, .. } => self.peers.push(Peer {
                     key: *peer,
                     stream: *stream,
@@ -269,13 +273,15 @@ impl Subject for AnySwarm {
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     bytes: Vec<u8>,
+    /// What a loss of power leaves.
+    durable: Vec<u8>,
 }
 
 impl Disk {
     /// A disk with `bytes` on it.
     #[must_use]
-    pub const fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes }
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { durable: bytes.clone(), bytes }
     }
 
     /// Carries out an operation, or fails to.
@@ -293,16 +299,32 @@ impl Disk {
                 }
                 Completion::Written { token: *token, result: done }
             }
-            Operation::Flush { token } => Completion::Flushed { token: *token, result: done },
+            Operation::Flush { token } => {
+                if error.is_none() {
+                    self.durable.clone_from(&self.bytes);
+                }
+                Completion::Flushed { token: *token, result: done }
+            }
         }
     }
 
-    /// Asserts that a piece that was said to be verified and written is there.
+    /// Asserts that a piece that is said to be verified and written is there.
     pub fn assert_holds(&self, piece: PieceIndex, content: &[u8]) {
-        let start = (piece.0 * PIECE) as usize;
-        let end = content.len().min(start + PIECE as usize);
-        assert!(self.bytes[start..end] == content[start..end], "{piece:?} is verified, but not on the disk");
+        assert!(holds(&self.bytes, piece, content), "{piece:?} is verified, but not on the disk");
     }
+
+    /// Asserts that pieces that are said to be verified and durable would outlast a loss of power.
+    pub fn assert_outlast(&self, pieces: &Bitfield, content: &[u8]) {
+        for piece in pieces.iter() {
+            assert!(holds(&self.durable, piece, content), "{piece:?} is saved, but not durable");
+        }
+    }
+}
+
+fn holds(disk: &[u8], piece: PieceIndex, content: &[u8]) -> bool {
+    let start = (piece.0 * PIECE) as usize;
+    let end = content.len().min(start + PIECE as usize);
+    disk[start..end] == content[start..end]
 }
 
 /// What seldom happens to an operation.

@@ -107,12 +107,16 @@ impl Subject for AnyEngine {
     }
 
     fn observe(&mut self, step: &Step<Input, Action>) {
+        // A disk that fails is not flushed any more.
+        let fails = |action: &Action| matches!(action, Action::Event(Event::Failed { .. }));
+        let failed = step.outcome.actions.iter().any(fails);
         for action in &step.outcome.actions {
             // What is asked of it afterwards is refused.
             let is_refusal = matches!(action, Action::Refuse { .. } | Action::Event(Event::Refused { .. }));
             assert!(is_refusal || !self.stopped, "{action:?} behind the end");
             match action {
                 Action::Event(Event::Stopped) => self.stopped = true,
+                Action::SaveResume { have, .. } if !failed => self.disk.assert_outlast(have, &self.content),
                 Action::Release { torrent } => self.release(*torrent),
                 Action::Adopt { stream, .. } => {
                     self.strangers.push(Stranger::dialling(*stream, self.info().info_hash));
