@@ -15,8 +15,11 @@ use crate::{
     metainfo::Info,
     mse::{Level, Method, Policy},
     slab::Key,
-    storage::{Completion, FileStamp, Operation},
-    swarm::subject::{Disk, PIECE, any_error, content, torrent_of},
+    storage::{
+        Completion, FileStamp, Operation,
+        subject::{Disk, any_error},
+    },
+    swarm::subject::{PIECE, content, torrent_of},
     testing::{Bounds, Dice, Step, Subject},
 };
 use alloc::{boxed::Box, vec, vec::Vec};
@@ -54,7 +57,7 @@ impl Subject for AnyEngine {
         self.content = content();
         self.content.truncate(70_000);
         self.holds = dice.chance(1, 2);
-        self.disk = Disk::new(if self.holds { self.content.clone() } else { vec![0; self.content.len()] });
+        self.disk = Disk::new(self.content.clone(), PIECE, self.holds);
         self.info = Some(torrent_of(&self.content, PIECE));
         let mut config = Config {
             listen: dice.chance(1, 2).then(|| SocketAddr::from(([0, 0, 0, 0], 6881))),
@@ -116,7 +119,7 @@ impl Subject for AnyEngine {
             assert!(is_refusal || !self.stopped, "{action:?} behind the end");
             match action {
                 Action::Event(Event::Stopped) => self.stopped = true,
-                Action::SaveResume { have, .. } if !failed => self.disk.assert_outlast(have, &self.content),
+                Action::SaveResume { have, .. } if !failed => self.disk.assert_outlast(have),
                 Action::Release { torrent } => self.release(*torrent),
                 Action::Adopt { stream, .. } => {
                     self.strangers.push(Stranger::dialling(*stream, self.info().info_hash));
@@ -136,7 +139,7 @@ impl Subject for AnyEngine {
                     self.operations.push((*torrent, operation.clone()));
                 }
                 Action::Event(Event::PieceVerified { piece, .. }) => {
-                    self.disk.assert_holds(*piece, &self.content);
+                    self.disk.assert_holds(*piece);
                 }
                 Action::Compute { torrent, token, job } => {
                     let outcome = job.clone().run();
