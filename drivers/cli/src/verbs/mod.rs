@@ -5,8 +5,10 @@ mod demo;
 mod download;
 mod info;
 mod magnet;
+mod replay;
 mod seed;
 mod session;
+mod sim;
 mod verify;
 
 use crate::{
@@ -37,6 +39,10 @@ pub(crate) async fn run(verb: Verb, reporter: &Arc<Reporter>) -> Result<(), Fail
         Verb::Info(info) => unless_interrupted(reporter, move |reporter| info::run(&info, reporter)).await,
         Verb::Magnet(magnet) => {
             unless_interrupted(reporter, move |reporter| magnet::run(&magnet, reporter)).await
+        }
+        Verb::Sim(sim) => unless_interrupted(reporter, move |reporter| sim::run(&sim, reporter)).await,
+        Verb::Replay(replay) => {
+            unless_interrupted(reporter, move |reporter| replay::run(&replay, reporter)).await
         }
         Verb::Completions(Completions { shell }) => {
             let mut script = Vec::new();
