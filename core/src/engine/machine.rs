@@ -302,6 +302,7 @@ impl Engine {
             return;
         }
         self.phase = Phase::Stopping;
+        self.listening = false;
         self.close_all_handshakes(now, out);
         let mut slot = 0;
         while let Some(id) = self.torrents.key_from(slot) {

@@ -10,6 +10,8 @@ mod hash;
 mod layout;
 mod operation;
 mod resume;
+#[cfg(feature = "testing")]
+pub mod subject;
 #[cfg(test)]
 mod tests;
 

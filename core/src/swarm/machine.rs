@@ -340,13 +340,25 @@ impl Swarm {
             return;
         }
         self.phase = Phase::Stopping;
-        // A check that was broken off says nothing about what was not looked at yet.
-        if running && (self.saves.is_pending()) {
+        if !running {
+            // A check that was broken off says nothing about what was not looked at yet.
+            self.saves = Saves::default();
+        } else if self.saves.is_pending() {
             self.save(true, out);
-        } else {
-            self.phase = Phase::Stopped;
-            out.push(Action::Stopped);
         }
+    }
+
+    /// Ends a stop once nothing is being written or saved: a write that came later would spoil what the next
+    /// run of this torrent writes.
+    fn stopped_if_idle(&mut self, out: &mut Outbox<Action>) {
+        if self.phase != Phase::Stopping || self.unwritten > 0 || self.saves.is_flushing() {
+            return;
+        }
+        if self.saves.unsaved {
+            return self.save(true, out);
+        }
+        self.phase = Phase::Stopped;
+        out.push(Action::Stopped);
     }
 
     /// Storage failed: nothing more is asked of it, or of peers. What was verified stays verified.
@@ -374,11 +386,12 @@ impl Swarm {
             self.dismiss(now, out);
             let budget = self.download_budget();
             if budget == self.budget {
-                return;
+                break;
             }
             self.budget = budget;
             self.pick(now, picker::Input::Budget { bytes: budget }, out);
         }
+        self.stopped_if_idle(out);
     }
 
     /// What is left of the memory for blocks and of the rate limit, in bytes.

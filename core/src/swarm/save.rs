@@ -27,7 +27,12 @@ pub(super) struct Saves {
 impl Saves {
     /// Whether something is not saved yet.
     pub(super) const fn is_pending(&self) -> bool {
-        self.unsaved || self.flushing.is_some()
+        self.unsaved || self.is_flushing()
+    }
+
+    /// Whether a save is under way.
+    pub(super) const fn is_flushing(&self) -> bool {
+        self.flushing.is_some()
     }
 }
 
@@ -69,9 +74,6 @@ impl Swarm {
         }
         if let Some(clean) = self.saves.again.take() {
             self.save(clean, out);
-        } else if self.phase == Phase::Stopping {
-            self.phase = Phase::Stopped;
-            out.push(Action::Stopped);
         }
     }
 

@@ -14,7 +14,10 @@ use crate::{
     id::{BLOCK_LENGTH, Block, InfoHash, PeerId, PeerKey, PieceIndex, StorageToken, StreamId},
     metainfo::{File, Info},
     slab::Key,
-    storage::{Completion, Geometry, Operation, StorageError, Verdict},
+    storage::{
+        Completion, Geometry, Operation, StorageError, Verdict,
+        subject::{Disk, any_error},
+    },
     testing::{Bounds, Dice, Step, Subject},
     wire::{Message, Reserved, subject::encode},
 };
@@ -155,7 +158,7 @@ impl Subject for AnySwarm {
         self.content = content();
         self.content.truncate((PIECES * PIECE) as usize - 20_000);
         let holds = dice.chance(1, 2);
-        self.disk = Disk::new(if holds { self.content.clone() } else { vec![0; self.content.len()] });
+        self.disk = Disk::new(self.content.clone(), PIECE, holds);
         let (trusted, check) = match dice.below(4) {
             0 | 1 if holds => (Bitfield::full(PIECES), Bitfield::new(PIECES)),
             2 => (Bitfield::new(PIECES), Bitfield::full(PIECES)),
@@ -214,8 +217,12 @@ impl Subject for AnySwarm {
     }
 
     fn observe(&mut self, step: &Step<Input, Action>) {
+        // A disk that fails is not flushed any more.
+        let fails = |action: &Action| matches!(action, Action::Failed { .. });
+        let failed = step.outcome.actions.iter().any(fails);
         for action in &step.outcome.actions {
             match action {
+                Action::SaveResume { have, .. } if !failed => self.disk.assert_outlast(have),
                 Action::Admitted { stream, peer, .. } => self.peers.push(Peer {
                     key: *peer,
                     stream: *stream,
@@ -229,7 +236,7 @@ impl Subject for AnySwarm {
                 }
                 Action::Send { stream, data } => self.hear(*stream, data),
                 Action::Storage(operation) => self.operations.push(operation.clone()),
-                Action::PieceVerified { piece, .. } => self.disk.assert_holds(*piece, &self.content),
+                Action::PieceVerified { piece, .. } => self.disk.assert_holds(*piece),
                 Action::Compute { token, job } => {
                     self.outcomes.push(Input::Computed { token: *token, outcome: job.clone().run() });
                 }
@@ -263,52 +270,6 @@ impl Subject for AnySwarm {
             _ => 0,
         }
     }
-}
-
-/// A disk with one file on it. What it was asked for happens when it says so, whatever was asked since.
-#[derive(Clone, Debug, Default)]
-pub struct Disk {
-    bytes: Vec<u8>,
-}
-
-impl Disk {
-    /// A disk with `bytes` on it.
-    #[must_use]
-    pub const fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes }
-    }
-
-    /// Carries out an operation, or fails to.
-    pub fn carry_out(&mut self, operation: &Operation, error: Option<StorageError>) -> Completion {
-        let done = error.map_or(Ok(()), Err);
-        match operation {
-            Operation::Read { token, offset, length, .. } => {
-                let bytes = self.bytes.get(*offset as usize..(*offset + u64::from(*length)) as usize);
-                let bytes = bytes.map(Bytes::copy_from_slice).ok_or(StorageError::TooShort);
-                Completion::Read { token: *token, result: done.and(bytes) }
-            }
-            Operation::Write { token, offset, data, .. } => {
-                if error.is_none() {
-                    self.bytes[*offset as usize..][..data.len()].copy_from_slice(data);
-                }
-                Completion::Written { token: *token, result: done }
-            }
-            Operation::Flush { token } => Completion::Flushed { token: *token, result: done },
-        }
-    }
-
-    /// Asserts that a piece that was said to be verified and written is there.
-    pub fn assert_holds(&self, piece: PieceIndex, content: &[u8]) {
-        let start = (piece.0 * PIECE) as usize;
-        let end = content.len().min(start + PIECE as usize);
-        assert!(self.bytes[start..end] == content[start..end], "{piece:?} is verified, but not on the disk");
-    }
-}
-
-/// What seldom happens to an operation.
-pub fn any_error(dice: &mut Dice) -> Option<StorageError> {
-    let errors = [StorageError::Io, StorageError::TooShort, StorageError::NotFound, StorageError::Full];
-    if dice.chance(1, 64) { dice.pick(&errors).copied() } else { None }
 }
 
 /// The block that a request asks for, out of `content`; spoilt at times.

@@ -175,6 +175,29 @@ fn a_piece_verified_while_the_swarm_stops_is_saved() {
 }
 
 #[test]
+fn a_stop_waits_for_the_writes_under_way_and_is_the_last_word() {
+    let mut table = Table::new(false);
+    let peer = table.join(1, true);
+    table.hear(peer, HAVE_ALL);
+    table.hear(peer, UNCHOKE);
+    let block = table.block((table.asked[0], 0));
+    table.hear(peer, &block);
+    table.tell(Input::Stop);
+    assert_eq!(
+        (&table.closed[..], table.stopped),
+        (&[PeerEnd::Stopped][..], false),
+        "a block is not written"
+    );
+    table.work();
+    assert!(table.stopped);
+
+    let mut table = Table::new(true);
+    table.join(1, true);
+    table.tell(Input::Stop);
+    assert_eq!((table.closed.len(), table.stopped), (1, true));
+}
+
+#[test]
 fn a_vanished_file_fails_the_torrent_and_names_it() {
     let mut table = Table::new(true);
     let peer = table.join(1, true);
@@ -290,7 +313,10 @@ impl Table {
                     said.push(data.to_vec());
                 }
                 Action::Admitted { peer, stream, .. } => self.peers.push((peer, stream)),
-                Action::Close { why, .. } => self.closed.push(why),
+                Action::Close { why, .. } => {
+                    assert!(!self.stopped, "nothing comes behind the end");
+                    self.closed.push(why);
+                }
                 Action::Storage(Operation::Read { token, .. }) => self.reads.push(token),
                 Action::Storage(Operation::Write { token, .. }) => self.writes.push(token),
                 Action::Compute { token, job } => {

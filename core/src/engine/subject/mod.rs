@@ -15,8 +15,11 @@ use crate::{
     metainfo::Info,
     mse::{Level, Method, Policy},
     slab::Key,
-    storage::{Completion, FileStamp, Operation},
-    swarm::subject::{Disk, PIECE, any_error, content, torrent_of},
+    storage::{
+        Completion, FileStamp, Operation,
+        subject::{Disk, any_error},
+    },
+    swarm::subject::{PIECE, content, torrent_of},
     testing::{Bounds, Dice, Step, Subject},
 };
 use alloc::{boxed::Box, vec, vec::Vec};
@@ -41,6 +44,8 @@ pub struct AnyEngine {
     operations: Vec<(TorrentId, Operation)>,
     work: Vec<Input>,
     done: Vec<Input>,
+    /// Whether the engine said that nothing more comes.
+    stopped: bool,
 }
 
 impl Subject for AnyEngine {
@@ -52,7 +57,7 @@ impl Subject for AnyEngine {
         self.content = content();
         self.content.truncate(70_000);
         self.holds = dice.chance(1, 2);
-        self.disk = Disk::new(if self.holds { self.content.clone() } else { vec![0; self.content.len()] });
+        self.disk = Disk::new(self.content.clone(), PIECE, self.holds);
         self.info = Some(torrent_of(&self.content, PIECE));
         let mut config = Config {
             listen: dice.chance(1, 2).then(|| SocketAddr::from(([0, 0, 0, 0], 6881))),
@@ -105,8 +110,17 @@ impl Subject for AnyEngine {
     }
 
     fn observe(&mut self, step: &Step<Input, Action>) {
+        // A disk that fails is not flushed any more.
+        let fails = |action: &Action| matches!(action, Action::Event(Event::Failed { .. }));
+        let failed = step.outcome.actions.iter().any(fails);
         for action in &step.outcome.actions {
+            // What is asked of it afterwards is refused.
+            let is_refusal = matches!(action, Action::Refuse { .. } | Action::Event(Event::Refused { .. }));
+            assert!(is_refusal || !self.stopped, "{action:?} behind the end");
             match action {
+                Action::Event(Event::Stopped) => self.stopped = true,
+                Action::SaveResume { have, .. } if !failed => self.disk.assert_outlast(have),
+                Action::Release { torrent } => self.release(*torrent),
                 Action::Adopt { stream, .. } => {
                     self.strangers.push(Stranger::dialling(*stream, self.info().info_hash));
                 }
@@ -125,7 +139,7 @@ impl Subject for AnyEngine {
                     self.operations.push((*torrent, operation.clone()));
                 }
                 Action::Event(Event::PieceVerified { piece, .. }) => {
-                    self.disk.assert_holds(*piece, &self.content);
+                    self.disk.assert_holds(*piece);
                 }
                 Action::Compute { torrent, token, job } => {
                     let outcome = job.clone().run();
@@ -194,6 +208,13 @@ impl AnyEngine {
                 Command::AddPeer { info_hash, remote }
             }
         }
+    }
+
+    /// Writes that come late would spoil what the next run of the torrent writes. Reads are nobody's now.
+    fn release(&mut self, torrent: TorrentId) {
+        let released = self.operations.extract_if(.., |(of, _)| *of == torrent);
+        let mut writes = released.filter(|(_, operation)| matches!(operation, Operation::Write { .. }));
+        assert!(writes.next().is_none(), "{torrent:?} is released while it is written");
     }
 
     /// One of the operations that are due happens, or fails.

@@ -219,6 +219,24 @@ fn stop_closes_saves_and_says_so() {
 }
 
 #[test]
+fn nothing_comes_behind_the_end() {
+    let mut world = World::new();
+    let host = world.host(Config::default());
+    world.command(host, Command::Stop);
+    world.run(MINUTE, |_| false);
+    assert_eq!(world.hosts[host].events, [Event::Stopped], "not even where it would have listened");
+
+    let (info, content) = torrent(3_000_000);
+    let (seed, leecher) = (seed(&mut world, &info, &content), world.host(Config::default()));
+    world.add(leecher, &info, &[seed]);
+    world.run(Duration::from_millis(60), |_| false);
+    world.command(leecher, Command::Stop);
+    world.run(MINUTE, |_| false);
+    assert_eq!(count(&world, leecher, |event| matches!(event, Event::PeerGone { .. })), 1);
+    assert_eq!(world.hosts[leecher].events.last(), Some(&Event::Stopped));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_events() {
     let run = || {
         let (info, content) = torrent(500_000);
