@@ -56,10 +56,15 @@ pub(crate) fn check(name: &str, text: &[u8]) -> Checked {
             checked.passed = 1;
             return checked;
         }
-        Ok(Report { difference: Some(difference), .. }) => difference.to_string(),
+        // The rest is for `convoy replay`.
+        Ok(Report { difference: Some(difference), .. }) => first_line(&difference.to_string()),
         Err(fault) => fault.to_string(),
     };
     let expected = String::from("the life that was recorded");
     checked.failed.push(Mismatch { file: name.to_owned(), vector: String::new(), expected, found });
     checked
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
 }
