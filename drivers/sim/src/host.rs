@@ -3,7 +3,7 @@
 use crate::{
     content::Content,
     disk::{Disk, DiskConfig, VolumeId},
-    hostile::Attacker,
+    hostile::{self, Attacker},
     net::{ConnId, Link, Reach},
 };
 use convoy_core::{
@@ -80,10 +80,23 @@ pub(crate) struct Torrent {
 /// An attacker and its streams, which it numbers itself where it dials.
 pub(crate) struct Raw {
     pub(crate) machine: Attacker,
-    pub(crate) out: Outbox<crate::hostile::Action>,
+    pub(crate) out: Outbox<hostile::Action>,
     pub(crate) conns: BTreeMap<ConnId, u32>,
-    pub(crate) streams: BTreeMap<u32, ConnId>,
+    /// With the bytes that are not sent yet.
+    pub(crate) streams: BTreeMap<u32, (ConnId, usize)>,
     pub(crate) accepted: u32,
+}
+
+impl Raw {
+    pub(crate) fn new(machine: Attacker) -> Self {
+        Self {
+            machine,
+            out: Outbox::new(),
+            conns: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            accepted: hostile::FIRST_ACCEPTED,
+        }
+    }
 }
 
 impl Host {

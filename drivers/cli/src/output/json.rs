@@ -7,8 +7,8 @@ use convoy_core::{
     engine::{Encryption, PeerInfo, Progress, State, Statistics},
     id::InfoHash,
 };
-use convoy_vectors::machine::Difference;
 use convoy_vectors::Report;
+use convoy_vectors::machine::Difference;
 use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 

@@ -1,16 +1,30 @@
 //! Peers that mean harm: the attacks of a stranger, as raw bytes.
+//!
+//! Each is a machine as all others are, so that whatever runs engines can run attackers. They write their
+//! messages by hand: what an honest encoder cannot say is the point of them. What one sends in a second is
+//! bounded, and one that is thrown out comes back after a while.
+
+mod attack;
+mod peer;
+#[cfg(test)]
+mod tests;
 
 use bytes::{Bytes, BytesMut};
 use convoy_core::Machine;
 use std::{convert::Infallible, net::SocketAddr};
+
+pub use attack::Attack;
 
 /// What can happen to an attacker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// Begin.
     Start,
-    /// An [`Action::Listen`] worked.
-    Listening,
+    /// Here is somebody to attack.
+    Known {
+        /// Where it listens.
+        remote: SocketAddr,
+    },
     /// An [`Action::Connect`] worked.
     Connected {
         /// Which.

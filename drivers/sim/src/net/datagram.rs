@@ -70,9 +70,9 @@ impl Network {
         self.at(at, Due::Delivered(host, datagram));
     }
 
-    pub(super) fn datagram_delivered(&mut self, host: HostId, datagram: Box<Datagram>) {
+    pub(super) fn datagram_delivered(&mut self, host: HostId, datagram: Datagram) {
         let on = self.host(host);
-        let Datagram { from, port, data } = *datagram;
+        let Datagram { from, port, data } = datagram;
         let inside =
             if on.reach == Reach::Public { Some(port) } else { on.nat.inwards(on.reach, port, from) };
         if let Some(port) = inside.filter(|port| on.is_up && on.bound.contains(port)) {

@@ -281,7 +281,7 @@ impl Network {
                 Due::UplinkDone(host) => self.uplink_done(host),
                 Due::Stream(due) => self.stream_due(due),
                 Due::Arrives(host, datagram) => self.datagram_arrives(host, datagram),
-                Due::Delivered(host, datagram) => self.datagram_delivered(host, datagram),
+                Due::Delivered(host, datagram) => self.datagram_delivered(host, *datagram),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A scenario as people write it: TOML, every key of which `tests/scenarios/README.md` explains.
 
 use super::quantity::{Between, Rate, Share, Size, Span};
+use crate::hostile::Attack;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -103,6 +104,8 @@ pub enum Role {
     Seed,
     /// It wants everything.
     Leecher,
+    /// It means harm.
+    Attack(Attack),
 }
 
 /// How a host is connected.

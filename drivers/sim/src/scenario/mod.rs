@@ -18,7 +18,6 @@ mod run;
 mod shrink;
 mod slots;
 mod tracker;
-mod transcript;
 mod watch;
 
 pub use file::{Scenario, ScenarioError};
@@ -26,10 +25,9 @@ pub use perform::{Extras, perform};
 pub use plan::{HostNumber, Plan};
 pub use report::{Failure, Report, Sample};
 pub use shrink::shrink;
-pub use transcript::{Sink, Transcript};
 
 /// The scenarios that are built in: name and text. `tests/scenarios` holds them and explains their keys.
-pub const BUILT_IN: [(&str, &str); 13] = [
+pub const BUILT_IN: [(&str, &str); 14] = [
     ("flash-crowd", include_str!("../../../../tests/scenarios/flash-crowd.toml")),
     ("one-seed", include_str!("../../../../tests/scenarios/one-seed.toml")),
     ("seed-leaves", include_str!("../../../../tests/scenarios/seed-leaves.toml")),
@@ -38,6 +36,7 @@ pub const BUILT_IN: [(&str, &str); 13] = [
     ("lossy-links", include_str!("../../../../tests/scenarios/lossy-links.toml")),
     ("mixed-encryption", include_str!("../../../../tests/scenarios/mixed-encryption.toml")),
     ("poisoners", include_str!("../../../../tests/scenarios/poisoners.toml")),
+    ("attackers", include_str!("../../../../tests/scenarios/attackers.toml")),
     ("slow-disks", include_str!("../../../../tests/scenarios/slow-disks.toml")),
     ("failing-disks", include_str!("../../../../tests/scenarios/failing-disks.toml")),
     ("power-loss", include_str!("../../../../tests/scenarios/power-loss.toml")),

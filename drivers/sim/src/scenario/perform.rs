@@ -17,7 +17,7 @@ use crate::{
 use convoy_core::{
     Instant,
     bitfield::Bitfield,
-    engine::{self, Command, Event, Memory},
+    engine::{self, Event, Memory},
     id::PieceIndex,
     storage::Geometry,
 };
@@ -100,14 +100,19 @@ impl Stage for WorldStage {
     }
 
     fn add(&mut self, number: HostNumber, host: &HostPlan) -> IpAddr {
-        let id = self.world.add_peer(PeerConfig {
-            engine: engine::Config { encryption: host.encryption, ..engine::Config::default() },
-            link: host.link,
-            reach: host.reach,
-            disk: host.disk,
-            hash_bytes_per_s: HASH_BYTES_PER_S,
-        });
-        self.world.add_torrent(id, &self.content, host.role == Role::Seed, Vec::new());
+        let id = if let Role::Attack(attack) = host.role {
+            self.world.add_attacker(attack, &self.content, host.link, host.reach)
+        } else {
+            let id = self.world.add_peer(PeerConfig {
+                engine: engine::Config { encryption: host.encryption, ..engine::Config::default() },
+                link: host.link,
+                reach: host.reach,
+                disk: host.disk,
+                hash_bytes_per_s: HASH_BYTES_PER_S,
+            });
+            self.world.add_torrent(id, &self.content, host.role == Role::Seed, Vec::new());
+            id
+        };
         self.ids.insert(number, id);
         self.numbers.push(number);
         self.world.address(id).ip()
@@ -132,7 +137,7 @@ impl Stage for WorldStage {
     fn tell(&mut self, number: HostNumber, others: &[HostNumber]) {
         let info_hash = self.content.info().info_hash;
         for remote in self.addresses(others) {
-            self.world.command(self.id(number), Command::AddPeer { info_hash, remote });
+            self.world.tell(self.id(number), info_hash, remote);
         }
     }
 

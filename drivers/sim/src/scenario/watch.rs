@@ -101,7 +101,7 @@ impl Watch {
                 match from.and_then(|from| self.roles.get(&from.ip())) {
                     Some(Role::Seed) => self.sources.seeds += bytes,
                     Some(Role::Leecher) => self.sources.leechers += bytes,
-                    None => {}
+                    Some(Role::Attack(_)) | None => {}
                 }
             }
             Event::Progress(progress) => seen.progress = Some(progress.clone()),

@@ -6,30 +6,25 @@
 //!   clocks  ─┘                                  └─▶ events
 //! ```
 
+mod attacker;
+
 use crate::{
     content::Content,
     disk::{Disk, VolumeId},
     host::{Host, Peer, PeerConfig, Raw, Who},
-    hostile::{self, Attacker},
+    hostile::{self, Attack},
     net::{ConnId, HostId, Link, NetEvent, NetEventKind, Network, Reach},
     trace::TraceHash,
 };
 use bytes::Bytes;
 use convoy_core::{
-    Deadline, Instant, Machine, Outbox, Random, Seed,
+    Deadline, Instant, Machine, Random, Seed,
     deadlines::Deadlines,
     engine::{Action, Command, Config, Engine, Event, Input, StreamError},
     id::{AcceptTicket, ComputeToken, InfoHash, StreamId, TorrentId},
     storage::{Completion, HashOutcome},
 };
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
-    mem,
-    net::SocketAddr,
-    rc::Rc,
-    time::Duration,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, mem, net::SocketAddr, rc::Rc, time::Duration};
 
 /// From the wish to listen to its answer.
 const LISTEN_DELAY: Duration = Duration::from_micros(50);
@@ -133,16 +128,16 @@ impl World {
         self.add_host(link, reach, port, Who::Peer(Box::new(peer)))
     }
 
-    /// A host that means harm. It wakes when it is [started](Self::start).
-    pub fn add_attacker(&mut self, machine: Attacker, link: Link, reach: Reach) -> HostId {
-        let raw = Raw {
-            machine,
-            out: Outbox::new(),
-            conns: BTreeMap::new(),
-            streams: BTreeMap::new(),
-            accepted: hostile::FIRST_ACCEPTED,
-        };
-        self.add_host(link, reach, 6881, Who::Attacker(Box::new(raw)))
+    /// A host that attacks whoever has to do with `content`. It wakes when it is [started](Self::start).
+    pub fn add_attacker(
+        &mut self,
+        attack: Attack,
+        content: &Rc<Content>,
+        link: Link,
+        reach: Reach,
+    ) -> HostId {
+        let machine = attack.attacker(Rc::clone(content), self.random.child_seed());
+        self.add_host(link, reach, 6881, Who::Attacker(Box::new(Raw::new(machine))))
     }
 
     fn add_host(&mut self, link: Link, reach: Reach, listen_port: u16, who: Who) -> HostId {
@@ -276,6 +271,15 @@ impl World {
         self.input(host, Input::Command(command));
     }
 
+    /// Tells a host of another: a peer for this torrent, an attacker for whatever it does.
+    pub fn tell(&mut self, host: HostId, info_hash: InfoHash, remote: SocketAddr) {
+        match self.hosts.get(host.0 as usize).map(|host| &host.who) {
+            Some(Who::Peer(_)) => self.command(host, Command::AddPeer { info_hash, remote }),
+            Some(Who::Attacker(_)) => self.attack(host, hostile::Input::Known { remote }),
+            None => {}
+        }
+    }
+
     /// Lets the world run until `until`.
     pub fn run_until(&mut self, until: Instant) {
         while let Some(next) = self.next_at().filter(|next| *next <= until) {
@@ -386,7 +390,7 @@ impl World {
                 if let NetEventKind::Incoming { conn, .. } = kind {
                     self.net.accept(self.now, host, conn);
                 }
-                if let Some(input) = attacker_input(raw, kind) {
+                if let Some(input) = attacker::attacker_input(raw, kind) {
                     self.attack(host, input);
                 }
             }
@@ -523,47 +527,6 @@ impl World {
             Action::Event(event) => self.events.push((now, host, event)),
         }
     }
-
-    fn attack(&mut self, host: HostId, input: hostile::Input) {
-        let now = self.now;
-        let Some(Host { who: Who::Attacker(raw), .. }) = self.hosts.get_mut(host.0 as usize) else { return };
-        let Ok(()) = raw.machine.handle_input(now, input, &mut raw.out);
-        self.counts.calls += 1;
-        self.carry_attack(host);
-    }
-
-    fn carry_attack(&mut self, host: HostId) {
-        let now = self.now;
-        let Some(Host { who: Who::Attacker(raw), .. }) = self.hosts.get_mut(host.0 as usize) else { return };
-        let mut listening = false;
-        let mut out = mem::take(&mut raw.out);
-        for action in out.drain() {
-            match action {
-                hostile::Action::Listen { port } => listening = self.net.listen(host, port).is_ok(),
-                hostile::Action::Connect { stream, remote } => {
-                    let conn = self.net.connect(now, host, remote);
-                    raw.conns.insert(conn, stream);
-                    raw.streams.insert(stream, conn);
-                }
-                hostile::Action::Send { stream, data } => {
-                    if let Some(conn) = raw.streams.get(&stream) {
-                        self.net.send(now, host, *conn, data);
-                    }
-                }
-                hostile::Action::Close { stream } => {
-                    if let Some(conn) = raw.streams.remove(&stream) {
-                        raw.conns.remove(&conn);
-                        self.net.close(now, host, conn);
-                    }
-                }
-            }
-        }
-        raw.out = out;
-        if listening {
-            self.attack(host, hostile::Input::Listening);
-        }
-        self.rearm(host);
-    }
 }
 
 fn volume_of(peer: &Peer, torrent: TorrentId) -> Option<VolumeId> {
@@ -589,28 +552,5 @@ fn peer_input(peer: &mut Peer, kind: NetEventKind) -> Option<Input> {
             Input::Closed { stream: id, error }
         }
         NetEventKind::Datagram { .. } => return None,
-    })
-}
-
-/// What a network event means to an attacker.
-fn attacker_input(raw: &mut Raw, kind: NetEventKind) -> Option<hostile::Input> {
-    Some(match kind {
-        NetEventKind::Incoming { conn, remote } => {
-            let stream = raw.accepted;
-            raw.accepted += 1;
-            raw.conns.insert(conn, stream);
-            raw.streams.insert(stream, conn);
-            hostile::Input::Accepted { stream, remote }
-        }
-        NetEventKind::Connected { conn } => hostile::Input::Connected { stream: *raw.conns.get(&conn)? },
-        NetEventKind::Received { conn, data } => {
-            hostile::Input::Received { stream: *raw.conns.get(&conn)?, data }
-        }
-        NetEventKind::Closed { conn, .. } => {
-            let stream = raw.conns.remove(&conn)?;
-            raw.streams.remove(&stream);
-            hostile::Input::Closed { stream }
-        }
-        NetEventKind::Sent { .. } | NetEventKind::Datagram { .. } => return None,
     })
 }

@@ -1,5 +1,7 @@
 //! `convoy sim`: a simulated swarm, the same on every run with the same seed.
 
+mod trace;
+
 use crate::{
     args,
     failure::Failure,
@@ -9,17 +11,10 @@ use crate::{
 };
 use convoy_sim::{
     plot,
-    scenario::{self, BUILT_IN, Extras, Plan, Report, Scenario, Sink, Transcript, report::Sources},
-    world::Observer,
+    scenario::{self, BUILT_IN, Extras, Plan, Report, Scenario, report::Sources},
 };
-use std::{
-    cell::RefCell,
-    fs::{self, File},
-    io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
-    rc::Rc,
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
+use trace::Trace;
 
 /// How many events all runs may have together that look for a smaller plan: about half a minute.
 const SHRINK_EVENTS: u64 = 30_000_000;
@@ -35,12 +30,12 @@ pub(super) fn run(args: &args::Sim, reporter: &Reporter) -> Result<(), Failure> 
     let plan = Plan::draw(&scenario, args.seed, peers).map_err(wrong)?;
     reporter.note(format_args!("{name}: {}", scenario.about));
 
-    let trace = args.trace.as_deref().map(TraceFile::create).transpose()?;
-    let observer = trace.as_ref().map(|trace| Box::new(Transcript(trace.sink())) as Box<dyn Observer>);
+    let trace = args.trace.as_deref().map(Trace::create).transpose()?;
+    let observer = trace.as_ref().map(Trace::observer);
     let begun = cpu_time();
     let report = scenario::perform(&plan, Extras { slots: args.plot.is_some(), observer });
     let cpu = cpu_time().saturating_sub(begun);
-    trace.map_or(Ok(()), TraceFile::finish)?;
+    trace.map_or(Ok(()), Trace::finish)?;
     if let Some(file) = &args.plot {
         let title = format!("{name}, {peers} hosts, seed {}", args.seed);
         let picture = plot::svg(&title, &report.samples)
@@ -56,39 +51,6 @@ pub(super) fn run(args: &args::Sim, reporter: &Reporter) -> Result<(), Failure> 
             tell_shrunk(&plan, &report, failure, reporter);
             Err(Failure::new(format!("{name} fails with seed {}: {failure}", args.seed))
                 .advise(format!("`{again}` does the same again")))
-        }
-    }
-}
-
-/// Where a transcript goes: to its name at once, so that a run that hangs can be looked at.
-struct TraceFile {
-    path: PathBuf,
-    /// Until the system took no more.
-    out: Rc<RefCell<io::Result<BufWriter<File>>>>,
-}
-
-impl TraceFile {
-    fn create(path: &Path) -> Result<Self, Failure> {
-        let file = File::create(path).map_err(|error| Failure::io("cannot write", path, &error))?;
-        Ok(Self { path: path.to_owned(), out: Rc::new(RefCell::new(Ok(BufWriter::new(file)))) })
-    }
-
-    fn sink(&self) -> Sink {
-        let out = Rc::clone(&self.out);
-        Box::new(move |line| {
-            let mut out = out.borrow_mut();
-            let written = out.as_mut().map_or(Ok(()), |file| writeln!(file, "{line}"));
-            if let Err(error) = written {
-                *out = Err(error);
-            }
-        })
-    }
-
-    fn finish(self) -> Result<(), Failure> {
-        let failed = |error: &io::Error| Failure::io("cannot write", &self.path, error);
-        match &mut *self.out.borrow_mut() {
-            Ok(file) => file.flush().map_err(|error| failed(&error)),
-            Err(error) => Err(failed(error)),
         }
     }
 }
