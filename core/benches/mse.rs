@@ -8,6 +8,7 @@ use convoy_core::{
     mse::{Action, Config, Error, Handshake, Input, Level},
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use crypto_bigint::{U192, U768, const_monty_params, modular::ConstMontyForm};
 use num_bigint::BigUint;
 use rc4::{KeyInit, StreamCipher};
 use std::hint::black_box;
@@ -15,6 +16,15 @@ use std::hint::black_box;
 const TORRENT: InfoHash = InfoHash([7; 20]);
 const PRIVATE: [u8; 20] = *b"\xa7a private key, 160b";
 const PRIME: &str = "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404ddef9519b3cd3a431b302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a63a36210000000000090563";
+
+const_monty_params!(
+    Prime,
+    U768,
+    "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404ddef9519b3cd3a431b302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a63a36210000000000090563",
+    "The prime of MSE."
+);
+
+type Element = ConstMontyForm<Prime, { U768::LIMBS }>;
 
 fn handshakes(criterion: &mut Criterion) {
     let (inputs_of_initiator, inputs_of_responder) = record();
@@ -38,6 +48,12 @@ fn powers(criterion: &mut Criterion) {
     group.bench_function("check of a key", |bencher| {
         bencher.iter(|| PublicKey::from_bytes(black_box(*theirs.as_bytes())));
     });
+    let (bounded, bits) = (U192::from_be_slice(&[&[0; 4], &PRIVATE[..]].concat()), PRIVATE.len() as u32 * 8);
+    for (name, base) in [("of 2", U768::from_u8(2)), ("of a key", U768::from_be_slice(theirs.as_bytes()))] {
+        group.bench_function(format!("{name}, crypto-bigint"), |bencher| {
+            bencher.iter(|| Element::new(black_box(&base)).pow_bounded_exp(&bounded, bits).retrieve());
+        });
+    }
     let prime = BigUint::parse_bytes(PRIME.as_bytes(), 16).expect("hex");
     let (exponent, base) = (BigUint::from_bytes_be(&PRIVATE), BigUint::from_bytes_be(theirs.as_bytes()));
     let two = BigUint::from(2_u8);

@@ -19,6 +19,11 @@ use alloc::{vec, vec::Vec};
 /// assert_eq!(Bitfield::from_bytes(&[0x80, 0x41], 10), None, "spare bit");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "crate::serial::Bits", into = "crate::serial::Bits")
+)]
 pub struct Bitfield {
     words: Vec<u64>,
     length: u32,

@@ -8,22 +8,27 @@ pub const BLOCK_LENGTH: u32 = 16 * 1024;
 
 /// SHA-1 of the raw bytes of a torrent's info dictionary (BEP 3).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InfoHash(pub [u8; 20]);
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct InfoHash(#[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))] pub [u8; 20]);
 
 /// The 20 bytes by which a peer names itself (BEP 3, BEP 20).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId(pub [u8; 20]);
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct PeerId(#[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))] pub [u8; 20]);
 
 /// A piece of a torrent, counted from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PieceIndex(pub u32);
 
 /// A file of a torrent, counted from 0 in the order of the info dictionary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FileIndex(pub u32);
 
 /// A run of bytes inside one piece: what a request asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Block {
     /// The piece it lies in.
     pub piece: PieceIndex,
@@ -99,6 +104,7 @@ macro_rules! token {
     ($(#[$doc:meta] $token:ident;)*) => {$(
         #[$doc]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         pub struct $token(pub u64);
 
         impl $token {

@@ -32,6 +32,8 @@ pub mod machine;
 pub mod outbox;
 pub mod polled;
 pub mod random;
+#[cfg(feature = "serde")]
+pub mod serial;
 pub mod slab;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -18,6 +18,7 @@ use core::{
 /// assert_eq!(Instant::MAX + Duration::from_secs(1), Instant::MAX);
 /// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Instant(u64);
 
 impl Instant {

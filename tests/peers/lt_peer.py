@@ -50,7 +50,9 @@ def describe(torrent):
 def make(a):
     storage = lt.file_storage()
     lt.add_files(storage, os.path.abspath(a.path))
-    flags = lt.create_torrent.v1_only | (lt.create_torrent.canonical_files if a.pad else 0)
+    # A hybrid is what libtorrent makes of itself.
+    kind = 0 if a.hybrid else lt.create_torrent.v1_only
+    flags = kind | (lt.create_torrent.canonical_files if a.pad else 0)
     torrent = lt.create_torrent(storage, a.piece_length, flags=flags)
     lt.set_piece_hashes(torrent, os.path.dirname(os.path.abspath(a.path)))
     with open(a.out, "wb") as out:
@@ -65,6 +67,10 @@ ENCRYPTION = {
     "plaintext": (lt.enc_policy.pe_forced, lt.enc_level.pe_plaintext),
     "rc4": (lt.enc_policy.pe_forced, lt.enc_level.pe_rc4),
 }
+
+
+# Flags of connect_peer, for which the binding has no names: its default, and that the peer is in the v2 swarm.
+PEX_DEFAULT, PEX_LT_V2 = 0x0D, 0x80
 
 
 def settings(a):
@@ -146,7 +152,7 @@ def serve(a):
         if a.peer and time.monotonic() >= redial and not handle.status().num_peers:
             redial = 0.0
             for peer in a.peer:
-                handle.connect_peer(address(peer))
+                handle.connect_peer(address(peer), 0, PEX_DEFAULT | (PEX_LT_V2 if a.v2 else 0))
         session.wait_for_alert(100)
         for alert in session.pop_alerts():
             if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert, lt.listen_failed_alert)):
@@ -175,6 +181,7 @@ def main():
     p.add_argument("out")
     p.add_argument("--piece-length", type=int, default=0, help="bytes; 0: libtorrent's choice")
     p.add_argument("--pad", action="store_true", help="align files to pieces with pad files")
+    p.add_argument("--hybrid", action="store_true", help="of v1 and v2")
     p = modes.add_parser("info")
     p.add_argument("torrent")
     for mode in ("seed", "download"):
@@ -183,6 +190,7 @@ def main():
         p.add_argument("dir")
         p.add_argument("--port", type=int, default=0, help="0: any")
         p.add_argument("--peer", action="append", default=[], help="whom to dial, HOST:PORT")
+        p.add_argument("--v2", action="store_true", help="dial peers of a hybrid by its v2 hash")
         p.add_argument("--encryption", choices=ENCRYPTION, default="disabled")
         p.add_argument("--upload-limit", type=int, default=0, help="bytes a second; 0: none")
         p.add_argument("--linger", action="store_true", help="serve on when complete")

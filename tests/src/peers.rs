@@ -46,6 +46,15 @@ impl Libtorrent {
         Process::spawn("libtorrent", &mut command).wait_success().event("made").clone()
     }
 
+    /// Makes a hybrid of v1 and v2.
+    ///
+    /// # Panics
+    /// If libtorrent cannot.
+    pub fn make_hybrid(path: &Path, torrent: &Path) {
+        let mut command = Self::command("make");
+        Process::spawn("libtorrent", command.arg(path).arg(torrent).arg("--hybrid")).wait_success();
+    }
+
     /// What libtorrent reads in a torrent.
     #[must_use]
     pub fn info(torrent: &Path) -> Value {
@@ -77,6 +86,14 @@ impl Libtorrent {
     pub fn download_crypto(torrent: &Path, dir: &Path, peer: SocketAddr, crypto: Crypto) -> Peer {
         let mut command = Self::command("download");
         command.arg(torrent).arg(dir).args(["--linger", "--encryption", crypto.name()]);
+        Self::ready(command.args(["--peer", &peer.to_string()]))
+    }
+
+    /// The same, of a hybrid whose v2 hash it says to the peer.
+    #[must_use]
+    pub fn download_v2(torrent: &Path, dir: &Path, peer: SocketAddr, crypto: Crypto) -> Peer {
+        let mut command = Self::command("download");
+        command.arg(torrent).arg(dir).args(["--linger", "--v2", "--encryption", crypto.name()]);
         Self::ready(command.args(["--peer", &peer.to_string()]))
     }
 

@@ -1,6 +1,10 @@
 //! Convoy and libtorrent exchange files, in both directions and in mixed swarms.
 
-use convoy_tests::{Convoy, Payload, Scratch, peers::Libtorrent};
+use convoy_tests::{
+    Convoy, Payload, Scratch,
+    encryption::{Crypto, Policy},
+    peers::Libtorrent,
+};
 use serde_json::Value;
 use std::net::SocketAddr;
 
@@ -46,6 +50,22 @@ fn pieces_of_one_block_go_both_ways() {
 fn pieces_of_4_mib_go_both_ways() {
     let scratch = Scratch::new();
     exchange_both_ways(&scratch, &scratch.payload("large.bin", 21 * MIB + 12_345, 4 * MIB));
+}
+
+#[test]
+fn a_peer_of_a_hybrids_v2_swarm_is_served_in_the_clear_and_encrypted() {
+    let scratch = Scratch::new();
+    let payload = scratch.payload("file.bin", MIB + 1, 64 * KIB);
+    let hybrid = scratch.path("hybrid.torrent");
+    Libtorrent::make_hybrid(&payload.data(), &hybrid);
+    let seed = Convoy::seed(&scratch, &hybrid, &payload.dir).encryption(Policy::Enabled);
+    let mut seed = seed.serve();
+    for (crypto, encryption) in [(Crypto::Disabled, "none"), (Crypto::Rc4, "rc4")] {
+        let out = scratch.dir(encryption);
+        Libtorrent::download_v2(&hybrid, &out, seed.addr, crypto).process.wait_for("completed");
+        payload.assert_in(&out);
+        assert_eq!(seed.process.wait_for("peer")["encryption"], encryption);
+    }
 }
 
 const TREE: [(&str, u64); 7] = [

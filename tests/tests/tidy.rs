@@ -32,11 +32,12 @@ const BANNED: [(&str, &str); 8] = [
 const BANNED_NAMES: [&str; 6] = ["utils", "util", "helpers", "common", "manager", "misc"];
 
 /// Core takes time and entropy as inputs, and nothing depends on the order of a hash map.
-const BANNED_IN_CORE: [(&str, &str); 9] = [
+const BANNED_IN_CORE: [(&str, &str); 10] = [
     ("Instant::now", "time enters only as `now` (law 1)"),
     ("SystemTime", "time enters only as `now` (law 1)"),
     ("std::time", "time enters only as `now` (law 1)"),
-    ("std::thread", "core has no threads"),
+    ("std::thread::", "core has no threads"),
+    ("use std::thread;", "core has no threads"),
     ("getrandom", "entropy enters only as a seed"),
     ("thread_rng", "entropy enters only as a seed"),
     ("from_os_rng", "entropy enters only as a seed"),

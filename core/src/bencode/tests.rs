@@ -1,31 +1,9 @@
 use super::*;
-use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
+use alloc::{collections::BTreeMap, format, vec, vec::Vec};
 use proptest::prelude::*;
 
 /// Deeper than any limit of ours, to see that nothing recurses.
 const ALL: Limits = Limits { depth: u16::MAX, tokens: u32::MAX, bytes: usize::MAX };
-
-#[test]
-fn conformance_vectors_hold() {
-    let vectors: serde_json::Value =
-        serde_json::from_str(include_str!("../../../conformance-vectors/bencode.json")).expect("JSON");
-    let rows = vectors["vectors"].as_array().expect("rows");
-    assert!(rows.len() >= 90);
-    for row in rows {
-        let input = unhex(row["input"].as_str().expect("input"));
-        let decoder = match row["rules"].as_str() {
-            Some("strict") => Decoder::strict(),
-            Some("lenient") => Decoder::lenient(),
-            other => panic!("rules {other:?}"),
-        };
-        let expected = match row["expect"].as_str() {
-            Some("accept") => Ok(()),
-            _ => Err(String::from(row["error"].as_str().expect("error"))),
-        };
-        let result = decoder.decode(&input).map(|document| assert_eq!(document.root().raw(), input));
-        assert_eq!(result.map_err(|error| snake_case(error.kind)), expected, "{row}");
-    }
-}
 
 #[test]
 fn errors_tell_where() {
@@ -340,20 +318,4 @@ fn bendy_accepts(input: &[u8]) -> bool {
         Err(error) => Err(error),
     };
     length.is_ok_and(|length| length == input.len())
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digit = |place: usize| u8::from_str_radix(&text[place..place + 2], 16).expect("hex");
-    (0..text.len()).step_by(2).map(digit).collect()
-}
-
-fn snake_case(kind: ErrorKind) -> String {
-    let mut name = String::new();
-    for letter in format!("{kind:?}").chars() {
-        if letter.is_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    name
 }

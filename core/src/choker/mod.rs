@@ -50,6 +50,11 @@ pub use machine::Choker;
 
 /// How the choker deals out slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Config {
     /// Peers served by rank. 4: with fewer, good peers go unserved; with more, each gets less than it can
     /// take and looks elsewhere.
@@ -57,12 +62,16 @@ pub struct Config {
     /// Peers served by lot. 1 (BEP 3).
     pub optimistic_slots: u32,
     /// Time between rounds. 10 s (BEP 3): long enough for TCP to show a peer's rate. At least 1 s.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub round: Duration,
     /// The term of an optimistic slot; it ends with the first round at or behind it. 30 s (BEP 3).
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub optimistic_round: Duration,
     /// How long a peer is left as it is once it was choked or unchoked. 10 s (BEP 3, "fibrillation").
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub min_toggle: Duration,
     /// How long a peer counts as a newcomer. 60 s.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub newcomer_window: Duration,
     /// How much likelier than others a newcomer is drawn. 3 (BEP 3).
     pub newcomer_weight: u32,
@@ -84,6 +93,7 @@ impl Default for Config {
 
 /// What can happen to the choker.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Input {
     /// A peer joined, choked and not interested.
     PeerJoined {
@@ -125,6 +135,7 @@ pub enum Input {
 
 /// What the choker wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Action {
     /// Stop serving a peer.
     Choke {

@@ -77,6 +77,8 @@ impl PrivateKey {
     /// The public key: 2 to the power of this one.
     #[must_use]
     pub fn public(&self) -> PublicKey {
+        #[cfg(test)]
+        counted::add();
         let mut power = Element::ONE;
         let nibbles = self.0.iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
         for (row, nibble) in POWERS_OF_TWO.iter().zip(nibbles) {
@@ -93,6 +95,8 @@ impl PrivateKey {
     /// The secret shared with the owner of `theirs`.
     #[must_use]
     pub fn shared(&self, theirs: &PublicKey) -> SharedSecret {
+        #[cfg(test)]
+        counted::add();
         let mut exponent = [0; U192::BYTES];
         exponent.iter_mut().rev().zip(self.0.iter().rev()).for_each(|(to, from)| *to = *from);
         let base = Element::new(&U768::from_be_slice(&theirs.0));
@@ -157,6 +161,27 @@ impl fmt::Debug for PrivateKey {
 impl fmt::Debug for SharedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SharedSecret(..)")
+    }
+}
+
+/// How many powers this thread has computed: what a flood of keys costs, whatever the machine.
+#[cfg(test)]
+pub(crate) mod counted {
+    use core::cell::Cell;
+
+    std::thread_local! {
+        static POWERS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    pub(super) fn add() {
+        POWERS.set(POWERS.get() + 1);
+    }
+
+    /// The powers that `work` costs.
+    pub(crate) fn powers(work: impl FnOnce()) -> u64 {
+        let before = POWERS.get();
+        work();
+        POWERS.get() - before
     }
 }
 

@@ -23,7 +23,9 @@ const DROP: usize = 1024;
 /// assert_eq!(&text, b"convoy");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Rc4 {
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     state: [u8; 256],
     i: u8,
     j: u8,

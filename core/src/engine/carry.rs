@@ -78,6 +78,7 @@ impl Engine {
             swarm::Action::Stopped => return self.on_swarm_stopped(torrent, out),
             swarm::Action::Admitted { stream, peer, info } => {
                 self.streams.advance(stream, Stage::Joined { torrent, peer });
+                self.statistics.count_peer(info.encryption);
                 Event::PeerConnected { info_hash, peer: info }
             }
             swarm::Action::Checked { have } => {

@@ -6,26 +6,37 @@ use core::{net::SocketAddr, time::Duration};
 
 /// How an engine behaves.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Config {
     /// Where to accept peers; a port that is taken is replaced by any free one. `None`: nowhere.
     pub listen: Option<SocketAddr>,
     /// The program's name and version, for peers (`v` of BEP 10).
     pub client: String,
     /// The first eight bytes of our peer ids (BEP 20).
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     pub peer_id_prefix: [u8; 8],
     /// Limits on bytes of block data a second, over all torrents.
     pub download_rate_bytes_per_s: Option<u64>,
     /// The same for what we send.
     pub upload_rate_bytes_per_s: Option<u64>,
     /// From the start of a stream to the end of its handshake, however many bytes trickle in.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub handshake_timeout: Duration,
     /// How long a dial may take before its handshake begins.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub connect_timeout: Duration,
     /// How long after a first failure a peer is dialled again; doubles with each further one.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub redial_after: Duration,
     /// The longest pause between dials of one peer.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub redial_at_most: Duration,
     /// How often [`Event::Progress`](super::Event::Progress) comes; `None`: never.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::optional_micros"))]
     pub progress_interval: Option<Duration>,
     /// How much there may be of everything.
     pub limits: Limits,
@@ -37,6 +48,11 @@ pub struct Config {
 
 /// How much an engine may hold at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Limits {
     /// Torrents.
     pub torrents: usize,

@@ -173,7 +173,7 @@ impl Engine {
         info_hash: InfoHash,
         shaken: &mut Outbox<HandshakeAction>,
     ) -> Option<Result<(), HandshakeError>> {
-        let found = *self.by_hash.get(&info_hash)?;
+        let found = self.names.owner(&info_hash)?;
         let torrent = self.torrents.get(found)?;
         let full = torrent.swarm.peers() >= self.config.limits.connections_per_torrent;
         if !torrent.swarm.is_open() || full {
@@ -270,6 +270,9 @@ impl Engine {
         self.stream_deadlines.set(id.index(), None);
         if !stream.closed {
             out.push(Action::Close { stream: id });
+        }
+        if matches!(stream.stage, Stage::Securing { .. }) {
+            self.statistics.count_failure(why);
         }
         let Some(torrent) = stream.stage.torrent() else { return };
         if self.fall_back(now, torrent, &stream, why, out) {

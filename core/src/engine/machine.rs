@@ -4,13 +4,15 @@ use super::{
     Action, AddTorrent, Command, Config, Event, Input, Refusal, StreamError,
     candidates::{Backoff, Candidates},
     limit::RateLimits,
+    names::Names,
+    statistics::Statistics,
     streams::Streams,
 };
 use crate::{
     Deadline, Instant, Machine, Outbox, Random,
     deadlines::Deadlines,
     id::{InfoHash, PeerId, TorrentId},
-    mse::{self, Skeys},
+    mse,
     random::Seed,
     slab::Slab,
     storage::{Layout, Resume},
@@ -63,7 +65,10 @@ pub struct Engine {
     any_port: bool,
 
     pub(super) torrents: Slab<TorrentId, Torrent>,
-    pub(super) by_hash: BTreeMap<InfoHash, TorrentId>,
+    /// As commands name them.
+    by_hash: BTreeMap<InfoHash, TorrentId>,
+    /// As peers name them.
+    pub(super) names: Names,
     pub(super) streams: Streams,
     /// Streams before their swarm: when a dial or a handshake is given up.
     pub(super) stream_deadlines: Deadlines,
@@ -74,8 +79,7 @@ pub struct Engine {
     limits: RateLimits,
     next_progress: Instant,
     pub(super) strays: u64,
-    /// What peers that speak MSE name torrents by.
-    pub(super) skeys: Skeys,
+    pub(super) statistics: Statistics,
 
     pub(super) swarmed: Outbox<swarm::Action>,
     pub(super) shaken: Outbox<wire::HandshakeAction>,
@@ -116,13 +120,14 @@ impl Engine {
             any_port: false,
             torrents: Slab::new(),
             by_hash: BTreeMap::new(),
+            names: Names::default(),
             streams: Streams::default(),
             stream_deadlines: Deadlines::default(),
             swarm_deadlines: Deadlines::default(),
             dial_deadlines: Deadlines::default(),
             next_progress: Instant::ZERO,
             strays: 0,
-            skeys: Skeys::default(),
+            statistics: Statistics::default(),
             swarmed: Outbox::new(),
             shaken: Outbox::new(),
             secured: Outbox::new(),
@@ -133,6 +138,12 @@ impl Engine {
     #[must_use]
     pub fn memory(&self) -> Memory {
         self.torrents.iter().map(|(_, torrent)| torrent.swarm.memory()).fold(Memory::default(), Memory::plus)
+    }
+
+    /// What came of encryption so far, over all torrents.
+    #[must_use]
+    pub const fn statistics(&self) -> &Statistics {
+        &self.statistics
     }
 
     /// Whether a [`Command::Stop`] was given.
@@ -251,7 +262,9 @@ impl Engine {
         let torrent = Torrent { swarm, candidates, peer_id, removing: false };
         let id = self.torrents.insert(torrent);
         self.by_hash.insert(info_hash, id);
-        self.skeys.add(info_hash);
+        if let Some(torrent) = self.torrents.get(id) {
+            self.names.add(torrent.swarm.info(), id);
+        }
         out.push(Action::Open { torrent: id, info_hash });
         out.push(Action::Event(Event::Added { info_hash }));
         self.tell_swarm(now, id, swarm::Input::Start, out);
@@ -305,6 +318,7 @@ impl Engine {
     fn stopped_if_empty(&mut self, out: &mut Outbox<Action>) {
         if self.phase == Phase::Stopping && self.torrents.is_empty() {
             self.phase = Phase::Stopped;
+            out.push(Action::Event(Event::Statistics(Box::new(self.statistics.clone()))));
             out.push(Action::Event(Event::Stopped));
         }
     }
@@ -314,7 +328,7 @@ impl Engine {
         let Some(torrent) = self.torrents.remove(id) else { return };
         let info_hash = torrent.swarm.info().info_hash;
         self.by_hash.remove(&info_hash);
-        self.skeys.remove(&info_hash);
+        self.names.remove(torrent.swarm.info(), id);
         self.swarm_deadlines.set(id.index(), None);
         self.dial_deadlines.set(id.index(), None);
         out.push(Action::Release { torrent: id });

@@ -17,7 +17,9 @@ mod config;
 mod connect;
 mod limit;
 mod machine;
+mod names;
 mod secure;
+mod statistics;
 mod streams;
 #[cfg(feature = "testing")]
 pub mod subject;
@@ -38,9 +40,11 @@ use thiserror::Error;
 pub use crate::swarm::{Encryption, Memory, PeerEnd, PeerInfo, Progress, State, StreamError};
 pub use config::{Config, Limits};
 pub use machine::Engine;
+pub use statistics::{HandshakeFailure, Statistics};
 
 /// What can happen to an engine.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Input {
     /// Begin: listen where the configuration says.
     Start,
@@ -74,6 +78,7 @@ pub enum Input {
         stream: StreamId,
         /// The bytes, in the buffer that they were read into. A driver that reads on into the rest of
         /// the same allocation spares the engine from joining a message that is cut in two.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
         data: BytesMut,
     },
     /// The system took bytes of [`Action::Send`] off the driver's hands.
@@ -110,6 +115,7 @@ pub enum Input {
 
 /// What somebody can want of an engine.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Command {
     /// Begin with a torrent. Answered by [`Event::Added`] or [`Event::Refused`].
     Add(Box<AddTorrent>),
@@ -148,6 +154,7 @@ pub enum Command {
 
 /// A torrent to begin with.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AddTorrent {
     /// What it is.
     pub info: Info,
@@ -163,6 +170,7 @@ pub struct AddTorrent {
 
 /// What an engine wants.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Action {
     /// Accept streams at this address; port 0 means any. Answer `Listening` or `ListenFailed`.
     Listen {
@@ -193,6 +201,7 @@ pub enum Action {
         /// Where.
         stream: StreamId,
         /// What.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
         data: Bytes,
     },
     /// Send what was given before, if that can be done at once, then close. Say nothing more of it.
@@ -244,6 +253,7 @@ pub enum Action {
 
 /// Something that people may want to know.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Event {
     /// Peers can reach us.
@@ -346,12 +356,16 @@ pub enum Event {
         /// What the storage said.
         error: StorageError,
     },
+    /// What came of encryption, in all. Comes right before [`Event::Stopped`]; earlier, ask
+    /// [`Engine::statistics`].
+    Statistics(Box<Statistics>),
     /// A [`Command::Stop`] is done: nothing more comes.
     Stopped,
 }
 
 /// Why a torrent was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Refusal {
     /// It is there already.

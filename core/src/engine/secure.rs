@@ -104,17 +104,13 @@ impl Engine {
         req2_hash: &Req2Hash,
         secured: &mut Outbox<mse::Action>,
     ) -> Option<Result<(), mse::Error>> {
-        let info_hash = self.skeys.find(req2_hash);
-        let found = info_hash.and_then(|info_hash| self.by_hash.get(&info_hash).copied());
-        let open = found.filter(|id| self.torrents.get(*id).is_some_and(|torrent| torrent.swarm.is_open()));
+        let open = |id: &TorrentId| self.torrents.get(*id).is_some_and(|torrent| torrent.swarm.is_open());
+        let found = self.names.asked(req2_hash).filter(|(_, id)| open(id));
         let Stage::Securing { handshake, torrent, .. } = &mut self.streams.slab.get_mut(id)?.stage else {
             return None;
         };
-        *torrent = open;
-        let answer = match info_hash.filter(|_| open.is_some()) {
-            Some(info_hash) => mse::Input::Identified { info_hash },
-            None => mse::Input::Unknown,
-        };
+        *torrent = found.map(|(_, id)| id);
+        let answer = found.map_or(mse::Input::Unknown, |(info_hash, _)| mse::Input::Identified { info_hash });
         Some(handshake.handle_input(now, answer, secured))
     }
 
@@ -197,6 +193,7 @@ impl Engine {
         let id = self.streams.insert(Stream::dialled(torrent, stream.remote, next, at));
         self.stream_deadlines.set(id.index(), Some(Deadline { at, why: "connect" }));
         out.push(Action::Connect { stream: id, remote: stream.remote });
+        self.statistics.fallbacks += 1;
         let event = Event::FellBack { info_hash, remote: stream.remote, why: why.clone() };
         out.push(Action::Event(event));
         true

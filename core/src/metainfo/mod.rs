@@ -72,12 +72,15 @@ pub struct Metainfo {
 
 /// The info dictionary, checked: every number in it is in range and fits the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Info {
     /// SHA-1 of [`raw`](Self::raw).
     pub info_hash: InfoHash,
     /// SHA-256 of [`raw`](Self::raw), for a hybrid torrent (BEP 52).
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::optional_hex"))]
     pub info_hash_v2: Option<[u8; 32]>,
     /// The dictionary's bytes as they stood in the file. Never encoded anew.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     pub raw: Bytes,
     /// Whether `raw` is not canonical bencode. Hashed as it is all the same.
     pub non_canonical: bool,
@@ -90,6 +93,7 @@ pub struct Info {
     /// How the files, laid end to end, are cut.
     pub geometry: crate::storage::Geometry,
     /// SHA-1 of each piece, 20 bytes each, end to end.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     pub piece_hashes: Bytes,
     /// Whether peers may be learnt from the torrent's own trackers only (BEP 27).
     pub private: bool,
@@ -99,6 +103,7 @@ pub struct Info {
 
 /// A file of a torrent.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct File {
     /// The path below the download folder, from the torrent's name on; fit for every file system, and
     /// unlike that of every other file of the torrent even where case does not count.

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 /// Both directions of a stream, from the first byte behind the handshake on.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Ciphers {
     /// Bytes travel as they are.
     Plain,

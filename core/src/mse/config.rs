@@ -5,6 +5,11 @@ use core::time::Duration;
 
 /// How connections are encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Config {
     /// Whether dialled connections are. Enabled by default.
     pub outgoing: Policy,
@@ -23,6 +28,7 @@ pub struct Config {
     pub max_ia: u16,
     /// How long a handshake may take from construction on, however many bytes trickle in. 30 s by default.
     /// One deadline for this handshake and the plain one inside it is the caller's to keep.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub timeout: Duration,
 }
 

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 /// Why a [`Handshake`](super::Handshake) failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Error {
     /// The peer broke the protocol.
@@ -16,6 +17,7 @@ pub enum Error {
 
 /// How the peer broke the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum PeerMisbehaved {
     /// A public key with which anybody could tell the shared secret.
@@ -49,6 +51,7 @@ pub enum PeerMisbehaved {
 
 /// What the peer wants that this side is not set up for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum PeerIncompatible {
     /// It asks for a torrent that is not here.

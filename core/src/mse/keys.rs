@@ -14,7 +14,8 @@ use sha1::{Digest, Sha1};
 
 /// `HASH("req2" ‖ info_hash)`: how a peer names a torrent to those who have it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Req2Hash(pub [u8; 20]);
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Req2Hash(#[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))] pub [u8; 20]);
 
 impl Req2Hash {
     /// The hash of a torrent.

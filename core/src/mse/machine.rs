@@ -21,8 +21,10 @@ use bytes::{Bytes, BytesMut};
 
 /// What can happen to a handshake.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Input {
     /// Bytes came in.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     Received(BytesMut),
     /// Answer to [`Action::Identify`]: it is this torrent.
     Identified {
@@ -35,8 +37,10 @@ pub enum Input {
 
 /// What a handshake wants.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Action {
     /// Send these bytes. They are encrypted as they must be.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     Send(Bytes),
     /// A peer asks for a torrent: look it up in [`Skeys`](super::Skeys), and answer with
     /// [`Input::Identified`] or [`Input::Unknown`].
@@ -47,6 +51,7 @@ pub enum Action {
     /// The peer speaks plain BitTorrent. The last action.
     PlainDetected {
         /// All that came.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
         bytes: BytesMut,
     },
     /// Both sides agreed. The last action.
@@ -57,8 +62,10 @@ pub enum Action {
         info_hash: InfoHash,
         /// What the initiator sent with its offer, decrypted; empty for the initiator itself. Goes in front
         /// of `rest`.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
         ia: BytesMut,
         /// What came behind the handshake, decrypted: the first bytes of what follows.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
         rest: BytesMut,
     },
 }

@@ -4,6 +4,7 @@ use super::Config;
 
 /// Whether connections of one direction are encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Policy {
     /// Plain BitTorrent only.
     Disabled,
@@ -16,6 +17,7 @@ pub enum Policy {
 
 /// What happens to the bytes behind the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Method {
     /// They travel in the clear: only the header is obfuscated.
     Plaintext,
@@ -25,6 +27,7 @@ pub enum Method {
 
 /// Which methods are offered and accepted. Never none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Level {
     /// Only [`Method::Plaintext`].
     Plaintext,

@@ -7,7 +7,7 @@ mod policy;
 mod vectors;
 
 use super::{
-    Action, Choices, Ciphers, Config, Error, Handshake, Input, Level, Method, PAD_MAX, PeerIncompatible,
+    Action, Ciphers, Config, Error, Handshake, Input, Level, Method, PAD_MAX, PeerIncompatible,
     PeerMisbehaved, Policy, REST_MAX, Skeys, Stage,
     subject::{HELLO, TORRENT},
 };
@@ -135,9 +135,4 @@ fn converse(
         let part: Vec<u8> = stream.drain(..size.min(stream.len())).collect();
         to.receive_cut(&part, part.len()).map_err(|(_, error)| (name, error))?;
     }
-}
-
-fn choices(private: [u8; 20]) -> Choices {
-    let private = PrivateKey::from_bytes(private);
-    Choices { private, key_pad: vec![], marker_pad: vec![], zeros: 0, provide: None }
 }

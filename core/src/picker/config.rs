@@ -6,6 +6,7 @@ use core::{ops::Range, time::Duration};
 
 /// What a picker is built from.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Config {
     /// How the torrent is cut.
     pub geometry: Geometry,
@@ -17,6 +18,7 @@ pub struct Config {
     pub pipeline: PipelineLimits,
     /// The longest that a peer may stay silent while requests stand at it; less than a second counts as
     /// one. Default: 30 s.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub request_timeout: Duration,
     /// With this many blocks missing or fewer, blocks are asked for twice. Default: 5.
     pub endgame_threshold: u32,
@@ -43,6 +45,11 @@ impl Config {
 /// How many requests stand at a peer: what it sends in [`horizon`](Self::horizon), between
 /// [`min`](Self::min) and [`max`](Self::max), and never more than the peer queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct PipelineLimits {
     /// The fewest, unless the peer is snubbed (then 1) or queues fewer; 0 counts as 1. Default: 2.
     pub min: u32,
@@ -51,6 +58,7 @@ pub struct PipelineLimits {
     /// How many at the start; each block that comes in adds one until the rate decides. Default: 4.
     pub start: u32,
     /// How much time of the peer's rate is asked for ahead. Default: 3 s.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub horizon: Duration,
 }
 

@@ -61,6 +61,7 @@ pub use machine::Picker;
 
 /// What can happen to the picker.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Input {
     /// A peer joined. It has nothing, and chokes us, until it says otherwise.
     PeerJoined {
@@ -151,6 +152,7 @@ pub enum Input {
 
 /// What the picker wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Action {
     /// Ask a peer for a block.
     Request {
@@ -212,6 +214,7 @@ pub enum Action {
 
 /// Why a block was not wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Waste {
     /// It is there already, from another peer or from this one.
     Duplicate,

@@ -17,6 +17,11 @@ pub const MAX_PIECES: u32 = 1 << 21;
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "crate::serial::Lengths", into = "crate::serial::Lengths")
+)]
 pub struct Geometry {
     piece_length: u32,
     total_length: u64,

@@ -3,6 +3,8 @@
 use alloc::{vec, vec::Vec};
 use bytes::Bytes;
 use core::fmt;
+#[cfg(feature = "serde")]
+use sha1::digest::common::hazmat::SerializedState;
 use sha1::{Digest, Sha1, digest::common::hazmat::SerializableState};
 
 /// A run of a piece to hash. Pure and `Send`: it may run on any thread, at any time, and its outcome depends
@@ -20,10 +22,12 @@ use sha1::{Digest, Sha1, digest::common::hazmat::SerializableState};
 /// assert_eq!(digest[..4], [0xa9, 0x99, 0x3e, 0x36]);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct HashJob {
     /// What was hashed before; the default at the start of a piece.
     pub state: HashState,
     /// The bytes that follow, in order.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serial::hex_list"))]
     pub data: Vec<Bytes>,
     /// Whether the piece ends with `data`.
     pub last: bool,
@@ -31,10 +35,12 @@ pub struct HashJob {
 
 /// What a [`HashJob`] gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum HashOutcome {
     /// The piece goes on: the state for the next job.
     Partial(HashState),
     /// The SHA-1 of the piece.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     Digest([u8; 20]),
 }
 
@@ -78,6 +84,23 @@ impl PartialEq for HashState {
 }
 
 impl Eq for HashState {}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for HashState {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        crate::serial::hex::serialize(&SerializableState::serialize(&self.0), serializer)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for HashState {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes: Bytes = crate::serial::hex::deserialize(deserializer)?;
+        let state = SerializedState::<Sha1>::try_from(&bytes[..]).ok();
+        let sha = state.and_then(|state| <Sha1 as SerializableState>::deserialize(&state).ok());
+        sha.map(Self).ok_or_else(|| serde::de::Error::custom("not the state of a SHA-1"))
+    }
+}
 
 impl fmt::Debug for HashState {
     /// The chaining value, length and unhashed tail, in hex.

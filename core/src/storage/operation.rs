@@ -7,6 +7,7 @@ use thiserror::Error;
 /// Work for the driver: a positioned read or write, no more. Every one is answered by one
 /// [`Completion`] with the same token, in any order.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Operation {
     /// Read exactly `length` bytes at `offset`.
     Read {
@@ -28,6 +29,7 @@ pub enum Operation {
         /// Where in the file, in bytes.
         offset: u64,
         /// What to write.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
         data: Bytes,
     },
     /// Make everything written so far survive a loss of power.
@@ -39,12 +41,14 @@ pub enum Operation {
 
 /// How an [`Operation`] ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Completion {
     /// The bytes of a read, exactly as many as were asked for.
     Read {
         /// Of the operation.
         token: StorageToken,
         /// The bytes, or why there are none.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::read_result"))]
         result: Result<Bytes, StorageError>,
     },
     /// A write.
@@ -52,6 +56,7 @@ pub enum Completion {
         /// Of the operation.
         token: StorageToken,
         /// Done, or why not.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::result"))]
         result: Result<(), StorageError>,
     },
     /// A flush.
@@ -59,12 +64,14 @@ pub enum Completion {
         /// Of the operation.
         token: StorageToken,
         /// Done, or why not.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::result"))]
         result: Result<(), StorageError>,
     },
 }
 
 /// Why storage did not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum StorageError {
     /// There is no such file.

@@ -42,6 +42,7 @@ const ABSENT: u64 = u64::MAX;
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Resume {
     /// The torrent.
     pub info_hash: InfoHash,
@@ -55,6 +56,7 @@ pub struct Resume {
 
 /// By what one sees that a file was not touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FileStamp {
     /// Its length on disk, in bytes.
     pub size: u64,
@@ -64,6 +66,7 @@ pub struct FileStamp {
 
 /// What to do with each piece. One that is in neither set is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Verdict {
     /// Pieces that are there, with no need to read them.
     pub trusted: Bitfield,

@@ -44,6 +44,7 @@ pub use machine::Swarm;
 
 /// What can happen to a swarm.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Input {
     /// Begin: check what is on disk, then be ready for peers.
     Start,
@@ -55,6 +56,7 @@ pub enum Input {
         /// From whom.
         peer: PeerKey,
         /// The bytes.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
         data: BytesMut,
     },
     /// The system took bytes of [`Action::Send`].
@@ -100,6 +102,7 @@ pub enum Input {
 
 /// A peer whose handshake is done.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Joined {
     /// Its stream.
     pub stream: StreamId,
@@ -114,11 +117,13 @@ pub struct Joined {
     /// What both sides can do.
     pub reserved: wire::Reserved,
     /// What came behind its handshake.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     pub rest: BytesMut,
 }
 
 /// What a swarm wants.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Action {
     /// A peer is in.
     Admitted {
@@ -134,6 +139,7 @@ pub enum Action {
         /// Where.
         stream: StreamId,
         /// What.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
         data: Bytes,
     },
     /// A peer is out.
@@ -193,6 +199,7 @@ pub enum Action {
 
 /// What a swarm begins with.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Setup {
     /// The torrent.
     pub info: Info,
@@ -214,6 +221,11 @@ pub struct Setup {
 
 /// What holds for each torrent.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Config {
     /// The most bytes asked of peers, or come in and not yet written.
     pub download_memory: usize,
@@ -230,6 +242,7 @@ pub struct Config {
     /// The most bytes in flight while pieces on disk are checked.
     pub check_memory: usize,
     /// How often what is known is saved while pieces come in.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub save_interval: Duration,
 }
 
@@ -250,6 +263,7 @@ impl Default for Config {
 
 /// What a torrent is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum State {
     /// Reading and hashing what is on disk.
     Checking,
@@ -265,6 +279,7 @@ pub enum State {
 
 /// How a torrent stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Progress {
     /// Which torrent.
     pub info_hash: InfoHash,
@@ -296,6 +311,7 @@ pub struct Progress {
 
 /// A peer, and what was exchanged with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct PeerInfo {
     /// Its address; of an incoming stream, not one that can be dialled.
     pub remote: SocketAddr,
@@ -317,6 +333,7 @@ pub struct PeerInfo {
 
 /// What becomes of a peer's bytes on their way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Encryption {
     /// They are plain BitTorrent.
     #[default]
@@ -364,6 +381,7 @@ impl Memory {
 
 /// Why a peer is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum PeerEnd {
     /// It closed the stream in order.
@@ -409,6 +427,7 @@ pub enum PeerEnd {
 
 /// Why a stream failed, in the system's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum StreamError {
     /// Nobody listens there.

@@ -19,6 +19,11 @@ use core::time::Duration;
 
 /// What both sides agreed on, and what this side tolerates.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Config {
     /// How the torrent is cut; `None` until its metadata is known.
     pub geometry: Option<Geometry>,
@@ -51,9 +56,11 @@ impl Default for Config {
 
 /// What can happen to a connection.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Input {
     /// Bytes came in. A driver that reads on in the same allocation (`BytesMut::split`) spares a copy of
     /// the message that lies across two reads.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     Received(BytesMut),
     /// The driver got rid of so many bytes of [`Action::Send`].
     Sent(usize),
@@ -67,8 +74,10 @@ pub enum Input {
 
 /// What a connection wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Action {
     /// Send these bytes, behind those given before.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     Send(Bytes),
     /// The peer said this. It is well formed and legal here and now: lengths, indices and order are
     /// checked. Keep-alives, unknown ids and extension handshakes do not come this way. Requests, cancels

@@ -5,6 +5,7 @@ use thiserror::Error;
 
 /// Why a [`Connection`](super::Connection) died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Error {
     /// The peer broke the protocol.
@@ -17,6 +18,7 @@ pub enum Error {
 
 /// How the peer of a [`Connection`](super::Connection) broke the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum PeerMisbehaved {
     /// A length prefix that no message may have.
@@ -70,6 +72,7 @@ pub enum PeerMisbehaved {
 
 /// What the peer wants more of than this side is set up for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum PeerIncompatible {
     /// A bitfield longer than [`Config::early_bitfield_max`](super::Config::early_bitfield_max) before the
@@ -83,6 +86,7 @@ pub enum PeerIncompatible {
 
 /// Why a [`Handshake`](super::Handshake) failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum HandshakeError {
     /// The peer broke the protocol.
@@ -98,6 +102,7 @@ pub enum HandshakeError {
 
 /// How the peer of a [`Handshake`](super::Handshake) broke the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum HandshakeMisbehaved {
     /// It answered with the hash of another torrent.
@@ -113,6 +118,7 @@ pub enum HandshakeMisbehaved {
 
 /// What the peer of a [`Handshake`](super::Handshake) speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum HandshakeIncompatible {
     /// Its first bytes are not those of BitTorrent.
@@ -122,6 +128,7 @@ pub enum HandshakeIncompatible {
 
 /// What this side did to end a [`Handshake`](super::Handshake).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum HandshakeLocal {
     /// It dialled itself: the peer goes by our own name.

@@ -16,6 +16,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// assert_eq!(ExtendedHandshake::decode(&ours.encode()), Some(ours));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ExtendedHandshake {
     /// The sender's id for `ut_metadata` (BEP 9); `Some(0)` switches it off.
     pub ut_metadata: Option<u8>,

@@ -26,7 +26,8 @@ pub const REST_MAX: usize = 256 * 1024;
 
 /// The eight reserved bytes of the handshake (BEP 4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reserved(pub [u8; 8]);
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Reserved(#[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))] pub [u8; 8]);
 
 impl Reserved {
     /// What this side can do: BEP 10 always, BEP 6 with `fast`, BEP 5 while a node of the DHT runs.
@@ -66,9 +67,15 @@ impl Reserved {
 
 /// What a handshake tolerates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct HandshakeConfig {
     /// How long it may take from construction to [`HandshakeAction::Established`], however many bytes
     /// trickle in. 30 s by default.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub timeout: Duration,
 }
 
@@ -80,8 +87,10 @@ impl Default for HandshakeConfig {
 
 /// What can happen to a handshake.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum HandshakeInput {
     /// Bytes came in.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     Received(BytesMut),
     /// Answer to [`HandshakeAction::Identify`]: we share that torrent, and go by this name in it.
     Identified {
@@ -92,8 +101,10 @@ pub enum HandshakeInput {
 
 /// What a handshake wants.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum HandshakeAction {
     /// Send these bytes.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     Send(Bytes),
     /// A peer asks for this torrent: answer with [`HandshakeInput::Identified`], or close the connection.
     Identify {
@@ -109,6 +120,7 @@ pub enum HandshakeAction {
         /// What the peer can do.
         reserved: Reserved,
         /// What came behind the handshake: the connection's first bytes.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
         rest: BytesMut,
     },
 }

@@ -8,6 +8,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// One message of the peer wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Message {
     /// Length 0: still there.
@@ -23,6 +24,7 @@ pub enum Message {
     /// 4: I have got this piece.
     Have(PieceIndex),
     /// 5: I have these pieces; the wire form of [`Bitfield`](crate::bitfield::Bitfield).
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     Bitfield(Bytes),
     /// 6: send me this block.
     Request(Block),
@@ -33,6 +35,7 @@ pub enum Message {
         /// Where it starts in the piece.
         begin: u32,
         /// Its bytes.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
         data: Bytes,
     },
     /// 8: never mind this request.
@@ -54,13 +57,17 @@ pub enum Message {
         /// Which extension, as its receiver numbered it.
         id: u8,
         /// What it says.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
         payload: Bytes,
     },
     /// 21: which hashes (BEP 52). 48 bytes.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     HashRequest(Bytes),
     /// 22: hashes (BEP 52). 48 + 32 n bytes.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     Hashes(Bytes),
     /// 23: I will not send these hashes (BEP 52). 48 bytes.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     HashReject(Bytes),
     /// Any other id: read and dropped.
     Unknown {

@@ -1,17 +1,16 @@
-//! The wire against its vectors, its laws, and peers that mean ill.
+//! The wire against its laws, and peers that mean ill. Its vectors are in the runner of conformance vectors.
 
 mod connection;
 mod handshake;
 mod hostile;
 mod laws;
 mod sending;
-mod vectors;
 
 use super::{
     Action, Config, Connection, Counters, Error, Input, Message,
     subject::{encode as wire, geometry},
 };
-use crate::{Instant, Machine, Outbox, id::PieceIndex, storage::Geometry};
+use crate::{Instant, Machine, Outbox, id::PieceIndex};
 use alloc::{vec, vec::Vec};
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;

@@ -59,6 +59,13 @@ pub(crate) enum Verb {
     Verify(Verify),
     /// Run a whole swarm on this machine and check what it delivers
     Demo(Demo),
+    /// Run a simulated swarm: the same seed gives the same life
+    Sim(Sim),
+    /// Live a recorded trace again and show the first difference
+    Replay(Replay),
+    /// Hold this program against conformance vectors
+    #[command(subcommand)]
+    Vectors(Vectors),
     /// Print a script that completes commands in a shell
     Completions(Completions),
     /// Print the version
@@ -201,6 +208,49 @@ pub(crate) struct Demo {
     /// 64 hex digits that make the run repeatable; for tests
     #[arg(long, value_name = "HEX", env = "CONVOY_SEED_BYTES")]
     pub(crate) seed_bytes: Option<SeedBytes>,
+}
+
+/// `convoy sim`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "A run that fails is printed with its seed and shrunk to fewer hosts and faults.")]
+pub(crate) struct Sim {
+    /// What happens: a scenario's name, or a TOML file of one
+    #[arg(long, value_name = "NAME", default_value = "flash-crowd", env = "CONVOY_SIM_SCENARIO")]
+    pub(crate) scenario: String,
+    /// What everything random is drawn from
+    #[arg(long, value_name = "N", default_value = "1", env = "CONVOY_SIM_SEED")]
+    pub(crate) seed: u64,
+    /// How many hosts there are [default: the scenario's]
+    #[arg(long, value_name = "N", env = "CONVOY_SIM_PEERS")]
+    pub(crate) peers: Option<u32>,
+    /// Draw completion, rate and unchoked peers over time as SVG
+    #[arg(long, value_name = "FILE", env = "CONVOY_SIM_PLOT")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Write down everything that hosts do
+    #[arg(long, value_name = "FILE", env = "CONVOY_SIM_TRACE")]
+    pub(crate) trace: Option<PathBuf>,
+}
+
+/// `convoy replay`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Replay {
+    /// A trace or a machine vector, or - for one on stdin
+    pub(crate) file: String,
+}
+
+/// `convoy vectors`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Vectors {
+    /// Check every file of vectors in a folder
+    Check(VectorsCheck),
+}
+
+/// `convoy vectors check`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VectorsCheck {
+    /// The folder; what lies below it counts
+    #[arg(value_name = "DIR", default_value = "conformance-vectors")]
+    pub(crate) dir: PathBuf,
 }
 
 /// `convoy completions`.
@@ -381,6 +431,9 @@ mod tests {
             "convoy -q demo --peers 5 --size 8MiB",
             "convoy create DIR --date",
             "convoy create DIR --date=1700000000",
+            "convoy sim --seed 7 --peers 1000 --scenario flash-crowd --plot out.svg --trace FILE",
+            "convoy replay trace.jsonl",
+            "convoy replay - --json",
             "convoy completions zsh",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());

@@ -170,6 +170,31 @@ fn a_demo_without_room_does_not_begin() {
 }
 
 #[test]
+fn what_came_of_encryption_is_told_at_the_end() {
+    let scratch = Scratch::new();
+    scratch.file("file", 500_000);
+    scratch.run("create file -o x.torrent").ok();
+    let (_seed, addr) = seed(&scratch, "x.torrent --encryption disabled");
+    let line =
+        format!("download x.torrent -o out --listen 127.0.0.1:0 --peer {addr} --exit-when-done --json");
+    let summary = scratch.run(&line).ok().event("encryption_summary");
+    assert_eq!([&summary["none"], &summary["plaintext"], &summary["rc4"]], [1, 0, 0]);
+    assert_eq!(summary["fallbacks"], 1);
+    assert_eq!(summary["failures"].to_string(), r#"{"hung_up":1}"#);
+}
+
+#[test]
+fn a_demo_that_requires_rc4_encrypts_every_connection() {
+    let line = "demo --size 1MiB --peers 2 --encryption required --encryption-level rc4 --json";
+    let summary = Scratch::new().run(line).ok().event("demo_summary");
+    for node in summary["nodes"].as_array().expect("nodes") {
+        let counts = &node["encryption"];
+        assert!(counts["rc4"].as_u64() > Some(0), "{counts}");
+        assert_eq!([&counts["none"], &counts["plaintext"], &counts["fallbacks"]], [0, 0, 0]);
+    }
+}
+
+#[test]
 fn the_demo_shows_a_table() {
     let scratch = Scratch::new();
     let ran = scratch.run("demo --size 1MiB --peers 1").ok();

@@ -6,5 +6,10 @@
 
 pub mod content;
 pub mod disk;
+pub mod host;
 pub mod hostile;
 pub mod net;
+pub mod plot;
+pub mod scenario;
+pub mod trace;
+pub mod world;

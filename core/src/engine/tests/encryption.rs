@@ -1,11 +1,15 @@
 //! Engines that encrypt, or do not.
 
-use super::{count, host_with, torrent, world::World};
+use super::{
+    count, host_with, torrent,
+    world::{Fault, World},
+};
 use crate::{
-    engine::{Config, Encryption, Event, PeerEnd},
+    engine::{Command, Config, Encryption, Event, HandshakeFailure, PeerEnd, Statistics},
     id::FileIndex,
     mse::{self, Level, Policy},
 };
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use core::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -82,24 +86,45 @@ fn levels_meet_as_the_table_says() {
     }
 }
 
-#[test]
-fn what_worked_is_tried_first_the_next_time() {
+/// How two streams in a row from a leecher to a seed of that policy are encrypted, and how many dials fell
+/// back. The first connection may be lost.
+fn outcome_of_two(seed: Policy, faults: &[Fault]) -> (Vec<Encryption>, usize) {
     let (info, content) = torrent(100_000);
     let mut world = World::new();
-    let plain = Config { encryption: policy(Policy::Disabled), ..Config::default() };
-    let seed = host_with(&mut world, plain, &info, &content);
+    world.faults = faults.to_vec();
+    let config = Config { encryption: policy(seed), ..Config::default() };
+    let seed = host_with(&mut world, config, &info, &content);
     let leecher = world.host(Config { download_rate_bytes_per_s: Some(1000), ..Config::default() });
     world.add(leecher, &info, &[seed]);
     let connected = |world: &World, times: usize| {
         count(world, leecher, |event| matches!(event, Event::PeerConnected { .. })) == times
     };
     assert!(world.run(PATIENCE, |world| connected(world, 1)));
-    let info_hash = info.info_hash;
-    world.command(seed, crate::engine::Command::Pause { info_hash });
     world.run(Duration::from_millis(100), |_| false);
-    world.command(seed, crate::engine::Command::Unpause { info_hash });
+    let info_hash = info.info_hash;
+    world.command(seed, Command::Pause { info_hash });
+    world.run(Duration::from_millis(100), |_| false);
+    world.command(seed, Command::Unpause { info_hash });
     assert!(world.run(PATIENCE, |world| connected(world, 2)));
-    assert_eq!(count(&world, leecher, |event| matches!(event, Event::FellBack { .. })), 1);
+    let fallbacks = count(&world, leecher, |event| matches!(event, Event::FellBack { .. }));
+    let streams = world.hosts[leecher].events.iter().filter_map(|event| match event {
+        Event::PeerConnected { peer, .. } => Some(peer.encryption),
+        _ => None,
+    });
+    (streams.collect(), fallbacks)
+}
+
+#[test]
+fn what_worked_is_tried_first_the_next_time() {
+    let plain = [Encryption::None, Encryption::None].to_vec();
+    assert_eq!(outcome_of_two(Policy::Disabled, &[]), (plain, 1));
+}
+
+#[test]
+fn a_peer_that_says_it_prefers_encryption_is_dialled_encrypted_though_plain_is_what_worked() {
+    let lost = [Fault { after: 50, silent: false }];
+    let streams = [Encryption::None, Encryption::Rc4].to_vec();
+    assert_eq!(outcome_of_two(Policy::Enabled, &lost), (streams, 1));
 }
 
 #[test]
@@ -115,4 +140,38 @@ fn a_torrent_that_is_not_shared_is_an_unknown_skey() {
     assert_eq!(count(&world, leecher, |event| matches!(event, Event::PeerConnected { .. })), 0);
     let hung_up = |event: &Event| matches!(event, Event::DialFailed { why: PeerEnd::ClosedByPeer, .. });
     assert!(count(&world, leecher, hung_up) > 0);
+}
+
+#[test]
+fn what_came_of_encryption_is_counted_on_both_sides() {
+    use HandshakeFailure::{HungUp, NoCommonCrypto, PlainRefused};
+    use Policy::{Disabled, Enabled, Required};
+    let plain = Statistics { plain_peers: 1, ..Statistics::default() };
+    let header = Statistics { header_peers: 1, ..Statistics::default() };
+    let rc4 = Statistics { rc4_peers: 1, ..Statistics::default() };
+    let failed = |failure| Statistics { failures: BTreeMap::from([(failure, 1)]), ..Statistics::default() };
+    let fell_back = Statistics { plain_peers: 1, fallbacks: 1, ..failed(HungUp) };
+    let table = [
+        (policy(Disabled), policy(Enabled), plain.clone(), plain.clone()),
+        (policy(Enabled), policy(Enabled), rc4.clone(), rc4),
+        (level(Level::Plaintext), level(Level::Both), header.clone(), header),
+        (policy(Enabled), policy(Disabled), fell_back, plain),
+        (level(Level::Plaintext), level(Level::Rc4), failed(HungUp), failed(NoCommonCrypto)),
+        (policy(Disabled), policy(Required), Statistics::default(), failed(PlainRefused)),
+    ];
+    for (leecher, seed, by_leecher, by_seed) in table {
+        let (info, content) = torrent(100_000);
+        let config = |encryption| Config { encryption, ..Config::default() };
+        let mut world = World::new();
+        let hosts = [host_with(&mut world, config(seed), &info, &content), world.host(config(leecher))];
+        world.add(hosts[1], &info, &[hosts[0]]);
+        // Shorter than it takes to dial again.
+        world.run(Duration::from_secs(1), |_| false);
+        for (host, expected) in hosts.into_iter().zip([by_seed, by_leecher]) {
+            world.command(host, Command::Stop);
+            assert!(world.run(PATIENCE, |world| world.hosts[host].events.last() == Some(&Event::Stopped)));
+            let told = world.hosts[host].events.iter().rev().nth(1);
+            assert_eq!(told, Some(&Event::Statistics(Box::new(expected))), "{leecher:?} dials {seed:?}");
+        }
+    }
 }

@@ -2,7 +2,10 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the few actions that it is about")]
 
 mod encryption;
+mod flood;
+mod hybrid;
 mod laws;
+mod losses;
 mod world;
 
 use super::{Command, Config, Event, Input, PeerEnd, State, StreamError};

@@ -25,9 +25,31 @@ const DISK: Duration = Duration::from_micros(100);
 pub(super) struct World {
     pub(super) now: Instant,
     pub(super) hosts: Vec<Host>,
+    /// What befalls the connections, in the order in which they come about; those beyond live on.
+    pub(super) faults: Vec<Fault>,
+    pub(super) connections: Vec<Connection>,
+    /// Streams that were adopted, and whose other end is the test.
+    pub(super) strangers: Vec<StreamId>,
     queue: BinaryHeap<Reverse<(Instant, u64, usize)>>,
     pending: BTreeMap<u64, Input>,
     count: u64,
+}
+
+/// How a connection is lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fault {
+    /// When so many bytes have gone over it, both ways together.
+    pub(super) after: usize,
+    /// Whether nobody is told.
+    pub(super) silent: bool,
+}
+
+/// What went over a connection.
+#[derive(Debug, Default)]
+pub(super) struct Connection {
+    /// What the dialler said, and what it was told.
+    pub(super) said: [Vec<u8>; 2],
+    fault: Option<Fault>,
 }
 
 /// An engine, its disk and its wires.
@@ -36,7 +58,7 @@ pub(super) struct Host {
     out: Outbox<Action>,
     pub(super) address: SocketAddr,
     /// Who is at the other end of a stream.
-    wires: BTreeMap<StreamId, (usize, StreamId)>,
+    wires: BTreeMap<StreamId, Wire>,
     /// Dials that wait for an answer: our ticket at them, their host and stream.
     tickets: BTreeMap<AcceptTicket, (usize, StreamId)>,
     pub(super) disk: BTreeMap<FileIndex, Vec<u8>>,
@@ -48,11 +70,24 @@ pub(super) struct Host {
     pub(super) peak_bytes: usize,
 }
 
+/// One end of a connection.
+#[derive(Clone, Copy, Debug)]
+struct Wire {
+    connection: usize,
+    /// 0 at the dialler.
+    side: usize,
+    other: usize,
+    theirs: StreamId,
+}
+
 impl World {
     pub(super) fn new() -> Self {
         Self {
             now: Instant::ZERO,
             hosts: Vec::new(),
+            faults: Vec::new(),
+            connections: Vec::new(),
+            strangers: Vec::new(),
             queue: BinaryHeap::new(),
             pending: BTreeMap::new(),
             count: 0,
@@ -165,21 +200,17 @@ impl World {
         match action {
             Action::Listen { local } => self.later(host, DISK, Input::Listening { local }),
             Action::Connect { stream, remote } => self.connect(host, stream, remote),
-            Action::Adopt { ticket, stream } => {
-                let (dialler, theirs) = self.hosts[host].tickets.remove(&ticket).expect("ticket");
-                self.hosts[host].wires.insert(stream, (dialler, theirs));
-                self.hosts[dialler].wires.insert(theirs, (host, stream));
-                self.later(dialler, WIRE, Input::Connected { stream: theirs });
-            }
+            Action::Adopt { ticket, stream } => self.adopt(host, ticket, stream),
             Action::Refuse { ticket } => {
-                let (dialler, stream) = self.hosts[host].tickets.remove(&ticket).expect("ticket");
+                let Some((dialler, stream)) = self.hosts[host].tickets.remove(&ticket) else { return };
                 let error = Some(StreamError::Reset);
                 self.later(dialler, WIRE, Input::Closed { stream, error });
             }
             Action::Send { stream, data } => self.send(host, stream, &data),
             Action::Close { stream } => {
-                if let Some((other, theirs)) = self.hosts[host].wires.remove(&stream) {
-                    self.later(other, WIRE, Input::Closed { stream: theirs, error: None });
+                let Some(wire) = self.hosts[host].wires.remove(&stream) else { return };
+                if !self.connections[wire.connection].is_dead() {
+                    self.later(wire.other, WIRE, Input::Closed { stream: wire.theirs, error: None });
                 }
             }
             Action::Open { torrent, info_hash } => {
@@ -214,11 +245,53 @@ impl World {
     }
 
     fn send(&mut self, host: usize, stream: StreamId, data: &Bytes) {
-        if let Some((other, theirs)) = self.hosts[host].wires.get(&stream).copied() {
-            let bytes = data.len();
-            self.later(other, WIRE, Input::Received { stream: theirs, data: BytesMut::from(&data[..]) });
-            self.later(host, WIRE, Input::Sent { stream, bytes });
+        let Some(wire) = self.hosts[host].wires.get(&stream).copied() else { return };
+        let connection = &mut self.connections[wire.connection];
+        if connection.is_dead() {
+            return;
         }
+        let data = &data[..connection.carry(wire.side, data)];
+        let (lost, bytes) = (connection.fault.filter(|fault| fault.after == 0), data.len());
+        let Wire { other, theirs, .. } = wire;
+        self.later(other, WIRE, Input::Received { stream: theirs, data: BytesMut::from(data) });
+        self.later(host, WIRE, Input::Sent { stream, bytes });
+        if lost.is_some_and(|fault| !fault.silent) {
+            let error = Some(StreamError::Reset);
+            self.later(other, WIRE, Input::Closed { stream: theirs, error });
+            self.later(host, WIRE, Input::Closed { stream, error });
+        }
+    }
+
+    fn adopt(&mut self, host: usize, ticket: AcceptTicket, stream: StreamId) {
+        let Some((dialler, theirs)) = self.hosts[host].tickets.remove(&ticket) else {
+            return self.strangers.push(stream);
+        };
+        let connection = self.connections.len();
+        let fault = self.faults.get(connection).copied();
+        self.connections.push(Connection { fault, ..Connection::default() });
+        let ends = [(dialler, theirs), (host, stream)];
+        for (side, (end, stream)) in ends.into_iter().enumerate() {
+            let (other, theirs) = ends[1 - side];
+            self.hosts[end].wires.insert(stream, Wire { connection, side, other, theirs });
+        }
+        self.later(dialler, WIRE, Input::Connected { stream: theirs });
+    }
+}
+
+impl Connection {
+    fn is_dead(&self) -> bool {
+        self.fault.is_some_and(|fault| fault.after == 0)
+    }
+
+    /// How much of what a side says gets through.
+    fn carry(&mut self, side: usize, data: &[u8]) -> usize {
+        let mut bytes = data.len();
+        if let Some(fault) = &mut self.fault {
+            bytes = bytes.min(fault.after);
+            fault.after -= bytes;
+        }
+        self.said[side].extend_from_slice(&data[..bytes]);
+        bytes
     }
 }
 

@@ -1,6 +1,6 @@
-//! Builders: what libtorrent makes of the same files, what is refused, and that what is made is read again.
+//! Builders: what is refused, and that what is made is read again.
 
-use super::{bytes_of, filler, strings_of, text_of, vectors};
+use super::filler;
 use crate::{
     metainfo::{
         BuildError, Builder, Error, Limit, MAX_ADDRESSES, MAX_CHOSEN_PIECE_LENGTH, MAX_PIECE_LENGTH,
@@ -15,18 +15,6 @@ use alloc::{
 };
 use proptest::prelude::*;
 use sha1::{Digest, Sha1};
-
-#[test]
-fn info_dictionaries_are_those_that_libtorrent_makes() {
-    for row in vectors("torrents-built.json", "vectors") {
-        let builder = builder_of(&row);
-        let plan = if row["private"] == true { builder.private() } else { builder }.plan().expect("a plan");
-        let content: Vec<u8> = plan.files().iter().flat_map(|file| filler(file.length)).collect();
-        let metainfo = hashed(plan, &content);
-        assert_eq!(metainfo.info.raw, bytes_of(&row["info"]), "{}", row["name"]);
-        assert_eq!(metainfo.info.info_hash.to_string(), text_of(&row["info_hash"]));
-    }
-}
 
 #[test]
 fn a_single_file_makes_the_info_hash_of_the_vectors() {
@@ -214,22 +202,6 @@ fn builder() -> impl Strategy<Value = Builder> {
         builder = node.into_iter().fold(builder, |builder, host| builder.node(host, 6881));
         date.into_iter().fold(builder, Builder::creation_date)
     })
-}
-
-fn builder_of(row: &serde_json::Value) -> Builder {
-    let files = row["files"].as_array().expect("a list").iter().map(|file| SourceFile {
-        path: strings_of(&file["path"]),
-        length: file["length"].as_u64().expect("a number"),
-        executable: false,
-    });
-    let files: Vec<SourceFile> = files.collect();
-    let piece_length = row["piece_length"].as_u64().expect("a number") as u32;
-    let name = text_of(&row["name"]);
-    match files.as_slice() {
-        [file] if file.path.is_empty() => Builder::single_file(name, file.length),
-        _ => Builder::folder(name, files),
-    }
-    .piece_length(piece_length)
 }
 
 fn source(path: &str, length: u64) -> SourceFile {

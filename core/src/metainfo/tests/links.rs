@@ -1,6 +1,5 @@
-//! Magnet links: the vectors, the limits, and that what is written is read again.
+//! Magnet links: the limits, and that what is written is read again.
 
-use super::{hex_or_null, nodes_of, strings_of, text_of, vectors};
 use crate::{
     id::{FileIndex, InfoHash},
     metainfo::{BadInfoHash, MAX_MAGNET_BYTES, MAX_MAGNET_HINTS, Magnet, MagnetError},
@@ -8,63 +7,10 @@ use crate::{
 use alloc::{
     format,
     string::{String, ToString},
-    vec::Vec,
 };
 use proptest::prelude::*;
-use serde_json::{Value as Json, json};
 
 const LINK: &str = "magnet:?xt=urn:btih:3211423340ea3ced1dbea08b1f2db228db87b663";
-
-#[test]
-fn links_are_read_as_the_vectors_say() {
-    for row in vectors("magnets.json", "vectors").iter().filter(|row| row["expect"] == "accept") {
-        let magnet =
-            Magnet::parse(text_of(&row["link"])).unwrap_or_else(|error| panic!("{}: {error}", row["name"]));
-        let name = &row["name"];
-        assert_eq!(
-            hex_or_null(magnet.info_hash.as_ref().map(|hash| &hash.0[..])),
-            row["info_hash"],
-            "{name}"
-        );
-        assert_eq!(
-            hex_or_null(magnet.info_hash_v2.as_ref().map(|hash| &hash[..])),
-            row["info_hash_v2"],
-            "{name}"
-        );
-        assert_eq!(Json::from(magnet.name.clone()), row["display_name"], "{name}");
-        assert_eq!(magnet.trackers, strings_of(&row["trackers"]), "{name}");
-        assert_eq!(magnet.web_seeds, strings_of(&row["web_seeds"]), "{name}");
-        assert_eq!(magnet.peers, strings_of(&row["peers"]), "{name}");
-        assert_eq!(magnet.nodes, nodes_of(&row["nodes"]), "{name}");
-        let select: Vec<Json> =
-            magnet.select.iter().map(|range| json!([range.start().0, range.end().0])).collect();
-        assert_eq!(Json::from(select), row["select"], "{name}");
-        assert_eq!(magnet.to_string(), text_of(&row["canonical"]), "{name}");
-    }
-}
-
-#[test]
-fn links_are_refused_as_the_vectors_say() {
-    for row in vectors("magnets.json", "vectors").iter().filter(|row| row["expect"] == "reject") {
-        let error = match text_of(&row["error"]) {
-            "not_magnet" => MagnetError::NotMagnet,
-            "no_info_hash" => MagnetError::NoInfoHash,
-            "bad_info_hash" => MagnetError::BadInfoHash,
-            "two_info_hashes" => MagnetError::TwoInfoHashes,
-            code => panic!("unknown code {code}"),
-        };
-        assert_eq!(Magnet::parse(text_of(&row["link"])), Err(error), "{}", row["name"]);
-    }
-}
-
-#[test]
-fn links_of_torrents_are_written_as_the_vectors_say() {
-    for row in vectors("torrents.json", "vectors").iter().filter(|row| row["magnet"].is_string()) {
-        let magnet: Magnet = text_of(&row["magnet"]).parse().expect("a link");
-        assert_eq!(magnet.to_string(), text_of(&row["magnet"]));
-        assert_eq!(hex_or_null(magnet.info_hash_v2.as_ref().map(|hash| &hash[..])), row["info_hash_v2"]);
-    }
-}
 
 #[test]
 fn a_link_of_more_than_64_kib_is_refused() {

@@ -1,6 +1,5 @@
-//! Paths: the vectors, and that no input gets past the rules.
+//! Paths: that no input gets past the rules.
 
-use super::{bytes_of, strings_of, text_of, vectors};
 use crate::metainfo::{
     File, MAX_ELEMENT_BYTES,
     path::{path_bytes, resolve_collisions},
@@ -11,23 +10,6 @@ use proptest::prelude::*;
 
 const FORBIDDEN: [char; 12] =
     ['/', '\\', ':', '*', '?', '"', '<', '>', '|', '\u{200B}', '\u{202E}', '\u{FEFF}'];
-
-#[test]
-fn bad_input_5_elements_become_what_the_vectors_say() {
-    for row in vectors("paths.json", "elements") {
-        assert_eq!(sanitise_element(&bytes_of(&row["raw"])), text_of(&row["sanitised"]), "{}", row["name"]);
-    }
-}
-
-#[test]
-fn bad_input_5_paths_become_what_the_vectors_say() {
-    for row in vectors("paths.json", "torrents") {
-        let raw: Vec<Vec<String>> = row["files"].as_array().expect("a list").iter().map(strings_of).collect();
-        let paths: Vec<Vec<String>> =
-            row["paths"].as_array().expect("a list").iter().map(strings_of).collect();
-        assert_eq!(resolved(&raw), paths, "{}", row["name"]);
-    }
-}
 
 #[test]
 fn bad_input_5_a_hundred_thousand_duplicates_get_names_of_their_own() {

@@ -4,11 +4,13 @@
 
 use super::{Hex, lines};
 use convoy_core::{
-    engine::{Encryption, PeerInfo, Progress, State},
+    engine::{Encryption, PeerInfo, Progress, State, Statistics},
     id::InfoHash,
 };
+use convoy_vectors::machine::Difference;
+use convoy_vectors::Report;
 use serde::{Serialize, Serializer};
-use std::{net::SocketAddr, path::Path};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
 /// A line.
 #[derive(Debug, Serialize)]
@@ -142,6 +144,12 @@ pub(crate) enum Event<'a> {
         files: usize,
         bad_files: usize,
     },
+    /// `replay`: how far it came, and what was different there.
+    Replayed { lives: u64, steps: u64, difference: Option<&'a Difference> },
+    /// `vectors check`: what became of a file's vectors.
+    Vectors(&'a Report),
+    /// `vectors check`: the end.
+    VectorsSummary { ok: bool, files: usize, passed: usize, failed: usize, skipped: usize },
     /// `download` and `seed`: the end.
     Summary {
         #[serde(serialize_with = "hex")]
@@ -159,6 +167,8 @@ pub(crate) enum Event<'a> {
         fallbacks: u32,
         seconds: f64,
     },
+    /// `download` and `seed`: what came of encryption, over all torrents.
+    EncryptionSummary(EncryptionCounts),
     /// `demo`: the end.
     DemoSummary {
         ok: bool,
@@ -170,6 +180,42 @@ pub(crate) enum Event<'a> {
         /// Bytes a second that all leechers together took in.
         rate: u64,
         nodes: &'a [DemoNode],
+    },
+    /// `sim`: the end.
+    SimSummary {
+        scenario: &'a str,
+        seed: u64,
+        ok: bool,
+        /// What went wrong that must not.
+        failure: Option<String>,
+        peers: usize,
+        leechers: usize,
+        /// How many of them are complete.
+        complete: usize,
+        /// Simulated time from when a leecher came until it was complete: of the one in the middle, and of
+        /// the last.
+        median_s: Option<f64>,
+        last_s: Option<f64>,
+        /// Simulated time of the whole run.
+        ended_s: f64,
+        /// Verified bytes by who sent most of their piece.
+        from_seeds: u64,
+        from_leechers: u64,
+        wasted: u64,
+        events: u64,
+        cpu_s: f64,
+        events_per_s: u64,
+        peak_memory: Option<u64>,
+        /// Hex; the same seed gives the same one on every run and platform.
+        trace_hash: &'a str,
+    },
+    /// `sim`: a smaller run that fails like this one.
+    SimShrunk {
+        hosts: usize,
+        faults: usize,
+        failure: &'a str,
+        /// Who is there and what happens when, for people.
+        plan: &'a str,
     },
 }
 
@@ -183,10 +229,21 @@ pub(crate) struct DemoNode {
     pub(crate) rate: u64,
     pub(crate) uploaded: u64,
     pub(crate) wasted: u64,
-    /// How many of its connections were encrypted, of how many.
-    pub(crate) encrypted: (u32, u32),
+    pub(crate) encryption: EncryptionCounts,
     /// How many of its pieces came from each node: the seed, then the leechers in order.
     pub(crate) pieces_from: Vec<u32>,
+}
+
+/// How many peers were connected with which encryption, as `peer` names it, and what went wrong before.
+#[derive(Debug, Serialize)]
+pub(crate) struct EncryptionCounts {
+    pub(crate) none: u64,
+    pub(crate) plaintext: u64,
+    pub(crate) rc4: u64,
+    /// Dials that were repeated the other way.
+    pub(crate) fallbacks: u64,
+    /// Handshakes that failed, by reason.
+    pub(crate) failures: BTreeMap<&'static str, u64>,
 }
 
 /// What a .torrent says.
@@ -286,6 +343,18 @@ impl<'a> Event<'a> {
             why,
             downloaded: peer.downloaded_bytes,
             uploaded: peer.uploaded_bytes,
+        }
+    }
+}
+
+impl From<&Statistics> for EncryptionCounts {
+    fn from(statistics: &Statistics) -> Self {
+        Self {
+            none: statistics.plain_peers,
+            plaintext: statistics.header_peers,
+            rc4: statistics.rc4_peers,
+            fallbacks: statistics.fallbacks,
+            failures: statistics.failures.iter().map(|(failure, &count)| (failure.name(), count)).collect(),
         }
     }
 }

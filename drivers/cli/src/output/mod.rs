@@ -7,7 +7,9 @@ mod text;
 mod work;
 
 pub(crate) use bars::{Bars, LogWriter};
-pub(crate) use json::{DemoNode, Event, FileStatus, InfoFile, PieceRange, Torrent, encryption_name};
+pub(crate) use json::{
+    DemoNode, EncryptionCounts, Event, FileStatus, InfoFile, PieceRange, Torrent, encryption_name,
+};
 pub(crate) use text::{Hex, printable, utc};
 pub(crate) use work::Work;
 

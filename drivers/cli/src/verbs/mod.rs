@@ -5,12 +5,15 @@ mod demo;
 mod download;
 mod info;
 mod magnet;
+mod replay;
 mod seed;
 mod session;
+mod sim;
+mod vectors;
 mod verify;
 
 use crate::{
-    args::{Args, Completions, Verb},
+    args::{Args, Completions, Vectors, Verb},
     failure::Failure,
     output::Reporter,
     signals::Signals,
@@ -37,6 +40,13 @@ pub(crate) async fn run(verb: Verb, reporter: &Arc<Reporter>) -> Result<(), Fail
         Verb::Info(info) => unless_interrupted(reporter, move |reporter| info::run(&info, reporter)).await,
         Verb::Magnet(magnet) => {
             unless_interrupted(reporter, move |reporter| magnet::run(&magnet, reporter)).await
+        }
+        Verb::Sim(sim) => unless_interrupted(reporter, move |reporter| sim::run(&sim, reporter)).await,
+        Verb::Replay(replay) => {
+            unless_interrupted(reporter, move |reporter| replay::run(&replay, reporter)).await
+        }
+        Verb::Vectors(Vectors::Check(check)) => {
+            unless_interrupted(reporter, move |reporter| vectors::check(&check, reporter)).await
         }
         Verb::Completions(Completions { shell }) => {
             let mut script = Vec::new();

@@ -3,7 +3,7 @@
 use super::swarm::Member;
 use crate::{
     failure::Failure,
-    output::{DemoNode, Event, Reporter},
+    output::{DemoNode, EncryptionCounts, Event, Reporter},
     units::{ByteSize, Percent, Rate},
 };
 use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
@@ -27,6 +27,9 @@ pub(super) fn tell(
     let ok = sound.iter().all(|&ok| ok);
     reporter.finish();
     reporter.result(table(&nodes));
+    for told in nodes.iter().filter_map(|node| troubles(&node.node, &node.encryption)) {
+        reporter.result(told);
+    }
     reporter.result(format_args!(
         "{} delivered to {} leechers in {seconds:.2} s: {rate} in all; {}",
         ByteSize(delivered),
@@ -52,7 +55,7 @@ fn node(member: &Member, ok: bool, total: u64) -> DemoNode {
         rate,
         uploaded: member.sent,
         wasted: member.progress.as_ref().map_or(0, |progress| progress.wasted_bytes),
-        encrypted: member.encrypted,
+        encryption: (&member.statistics).into(),
         pieces_from: member.pieces_from.clone(),
     }
 }
@@ -73,7 +76,7 @@ fn table(nodes: &[DemoNode]) -> Table {
             right(unless_seed(format!("{:.2} s", node.seconds))),
             right(unless_seed(Rate(node.rate).to_string())),
             right(ByteSize(node.uploaded).to_string()),
-            right(format!("{} of {}", node.encrypted.0, node.encrypted.1)),
+            right(encrypted(&node.encryption)),
             Cell::new(if node.ok { "right" } else { "WRONG" }),
         ];
         for (source, &count) in node.pieces_from.iter().enumerate() {
@@ -83,4 +86,35 @@ fn table(nodes: &[DemoNode]) -> Table {
         table.add_row(row);
     }
     table
+}
+
+/// How many of its connections were encrypted, of how many.
+fn encrypted(&EncryptionCounts { none, plaintext, rc4, .. }: &EncryptionCounts) -> String {
+    format!("{} of {}", plaintext + rc4, none + plaintext + rc4)
+}
+
+/// Which of its dials fell back and which handshakes failed, if any.
+fn troubles(node: &str, EncryptionCounts { fallbacks, failures, .. }: &EncryptionCounts) -> Option<String> {
+    let mut parts: Vec<String> = failures.iter().map(|(why, count)| format!("{count} {why}")).collect();
+    if *fallbacks > 0 {
+        parts.push(format!("{fallbacks} dialled again the other way"));
+    }
+    (!parts.is_empty()).then(|| format!("{node}: handshakes that failed: {}", parts.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn only_what_went_wrong_is_told() {
+        let mut counts =
+            EncryptionCounts { none: 1, plaintext: 2, rc4: 4, fallbacks: 0, failures: BTreeMap::new() };
+        assert_eq!((encrypted(&counts), troubles("seed", &counts)), ("6 of 7".to_owned(), None));
+        counts.fallbacks = 2;
+        counts.failures = BTreeMap::from([("hung_up", 2), ("unknown_skey", 1)]);
+        let told = "seed: handshakes that failed: 2 hung_up, 1 unknown_skey, 2 dialled again the other way";
+        assert_eq!(troubles("seed", &counts).as_deref(), Some(told));
+    }
 }

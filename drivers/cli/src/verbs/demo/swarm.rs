@@ -3,7 +3,7 @@
 use crate::{failure::Failure, output::Reporter};
 use convoy_core::{
     Random,
-    engine::{self, Encryption, Event, PeerInfo, Progress},
+    engine::{self, Event, PeerInfo, Progress, Statistics},
     id::PeerId,
     metainfo::Info,
     mse,
@@ -47,8 +47,8 @@ pub(super) struct Member {
     pub(super) sent: u64,
     /// How many of its pieces came from each member.
     pub(super) pieces_from: Vec<u32>,
-    /// How many of its connections were encrypted, of how many.
-    pub(super) encrypted: (u32, u32),
+    /// What came of encryption on its streams; known when it has stopped.
+    pub(super) statistics: Statistics,
     node: Node,
     listens: Option<SocketAddr>,
     ready: bool,
@@ -104,8 +104,10 @@ impl<'a> Swarm<'a> {
         }
         let last_words = async {
             while let Some((member, event)) = self.inbox.recv().await {
-                if let Event::PeerGone { peer, .. } = event {
-                    self.members[member].sent += peer.uploaded_bytes;
+                match event {
+                    Event::PeerGone { peer, .. } => self.members[member].sent += peer.uploaded_bytes,
+                    Event::Statistics(statistics) => self.members[member].statistics = *statistics,
+                    _ => {}
                 }
             }
         };
@@ -199,14 +201,12 @@ impl Member {
         });
         let (took, progress, listens, ready, sent) = (None, None, None, false, 0);
         let (pieces_from, peers) = (vec![0; of], BTreeMap::new());
-        let encrypted = (0, 0);
-        Ok(Self { name, folder, took, progress, sent, pieces_from, encrypted, node, listens, ready, peers })
+        let statistics = Statistics::default();
+        Ok(Self { name, folder, took, progress, sent, pieces_from, statistics, node, listens, ready, peers })
     }
 
     /// Learns who is at the other end of a stream.
     fn meet(&mut self, peer: &PeerInfo, count: usize) {
-        self.encrypted.0 += u32::from(peer.encryption != Encryption::None);
-        self.encrypted.1 += 1;
         if let Some(number) = (0..count).find(|&number| is_prefix(prefix(number), peer.peer_id)) {
             self.peers.insert(peer.remote, number);
         }

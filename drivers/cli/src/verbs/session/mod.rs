@@ -227,6 +227,9 @@ impl<'a> Session<'a> {
     /// Events that change nothing here.
     fn tell(&mut self, event: &Event) {
         match event {
+            Event::Statistics(statistics) => {
+                self.reporter.event(&Line::EncryptionSummary((&**statistics).into()));
+            }
             Event::PieceVerified { info_hash, piece, from } => {
                 if let Some(torrent) = self.torrents.get_mut(info_hash) {
                     torrent.count_piece(*piece);

@@ -1,0 +1,600 @@
+#!/usr/bin/env python3
+"""Checks the vectors without a line of the project's own code: Python 3.9 or later, standard library only.
+
+    check.py [DIR]      DIR: the folder of this file, unless another is given
+
+The decoders below were written from the specifications and from README.md. They are small, not fast, and they
+do not judge everything: what they leave out is counted and told. Exit code: 0 all held, 1 something failed,
+2 there was nothing to check.
+"""
+import base64
+import hashlib
+import hmac
+import ipaddress
+import json
+import re
+import struct
+import sys
+from collections import Counter
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+
+class Refused(Exception):
+    """The input is in error: its code, and the byte that shows it, if that is known."""
+
+    def __init__(self, code, at_byte=None):
+        super().__init__(code)
+        self.code, self.at_byte = code, at_byte
+
+
+class Skip(Exception):
+    """This checker does not judge the vector, for the reason given."""
+
+
+# --- bencode (BEP 3)
+
+
+class Bencode:
+    """A decoder of one input. `end` is where it stands; `spans` says where the values of the outermost
+    dictionary lie."""
+
+    def __init__(self, data, strict, depth):
+        self.data, self.strict, self.depth, self.end, self.spans = data, strict, depth, 0, {}
+
+    def all(self):
+        value = self.value(0)
+        if self.end < len(self.data):
+            raise Refused("trailing_bytes")
+        return value
+
+    def peek(self):
+        if self.end >= len(self.data):
+            raise Refused("unexpected_end")
+        return self.data[self.end : self.end + 1]
+
+    def take(self, wanted):
+        if self.peek() != wanted:
+            raise Refused("unexpected_byte")
+        self.end += 1
+
+    def value(self, depth):
+        kind = self.peek()
+        if kind.isdigit():
+            return self.string()
+        if kind not in (b"i", b"l", b"d"):
+            raise Refused("unexpected_byte")
+        self.end += 1
+        if kind == b"i":
+            return self.integer()
+        if depth == self.depth:
+            raise Refused("too_deep")
+        return self.list(depth + 1) if kind == b"l" else self.dict(depth + 1)
+
+    def digits(self):
+        start = self.end
+        while self.peek().isdigit():
+            self.end += 1
+        digits = self.data[start : self.end]
+        if not digits:
+            raise Refused("unexpected_byte")
+        if len(digits) > 1 and digits[:1] == b"0":
+            raise Refused("leading_zero")
+        return int(digits)
+
+    def integer(self):
+        negative = self.peek() == b"-"
+        self.end += negative
+        number = self.digits()
+        self.take(b"e")
+        if negative and number == 0:
+            raise Refused("negative_zero")
+        number = -number if negative else number
+        if not -(1 << 63) <= number < 1 << 63:
+            raise Refused("out_of_range")
+        return number
+
+    def string(self):
+        length = self.digits()
+        self.take(b":")
+        if length >= 1 << 63:
+            raise Refused("out_of_range")
+        if length > len(self.data) - self.end:
+            raise Refused("unexpected_end")
+        self.end += length
+        return self.data[self.end - length : self.end]
+
+    def list(self, depth):
+        items = []
+        while self.peek() != b"e":
+            items.append(self.value(depth))
+        self.end += 1
+        return items
+
+    def dict(self, depth):
+        entries, last = {}, None
+        while self.peek() != b"e":
+            if not self.peek().isdigit():
+                raise Refused("key_not_string")
+            key = self.string()
+            if key in entries:
+                raise Refused("duplicate_key")
+            if self.strict and last is not None and key < last:
+                raise Refused("unsorted_key")
+            if self.peek() == b"e":
+                raise Refused("missing_value")
+            start, last = self.end, key
+            entries[key] = self.value(depth)
+            if depth == 1:
+                self.spans[key] = self.data[start : self.end]
+        self.end += 1
+        return entries
+
+
+def bencoded(value):
+    if isinstance(value, int):
+        return b"i%de" % value
+    if isinstance(value, bytes):
+        return b"%d:%s" % (len(value), value)
+    if isinstance(value, list):
+        return b"l" + b"".join(map(bencoded, value)) + b"e"
+    return b"d" + b"".join(bencoded(key) + bencoded(value[key]) for key in sorted(value)) + b"e"
+
+
+def as_json(value):
+    if isinstance(value, int):
+        return {"integer": str(value)}
+    if isinstance(value, bytes):
+        return {"string": value.hex()}
+    if isinstance(value, list):
+        return [as_json(item) for item in value]
+    return {"dict": [[key.hex(), as_json(value[key])] for key in sorted(value)]}
+
+
+def bencode(vector):
+    strict = vector["setup"]["rules"] == "strict"
+    value = Bencode(input_of(vector), strict, 32 if strict else 16).all()
+    return as_json(value), bencoded(value).hex()
+
+
+# --- torrents (BEP 3, 52)
+
+
+def filler(length):
+    return bytes((31 * i + 7 * (i >> 8)) % 256 for i in range(length))
+
+
+def sha1(data):
+    return hashlib.sha1(data).digest()
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def leaves(content):
+    return [sha256(content[at : at + 16384]) for at in range(0, len(content), 16384)]
+
+
+def root(hashes):
+    while len(hashes) & (len(hashes) - 1):
+        hashes = hashes + [bytes(32)]
+    while len(hashes) > 1:
+        hashes = [sha256(a + b) for a, b in zip(hashes[::2], hashes[1::2])]
+    return hashes[0]
+
+
+def merkle(vector):
+    given = vector.get("setup", {}).get("leaf_hashes")
+    hashes = [bytes.fromhex(leaf) for leaf in given] if given else leaves(input_of(vector))
+    return {"leaf_hashes": [leaf.hex() for leaf in hashes], "root": root(hashes).hex()}, None
+
+
+def info(vector):
+    raw, facts = input_of(vector), {}
+    fields = Bencode(raw, True, 32).all()
+    v1, v2 = b"pieces" in fields, fields.get(b"meta version") == 2
+    topics = []
+    if v1:
+        facts["pieces"] = fields[b"pieces"].hex()
+        facts["info_hash_v1"] = sha1(raw).hex()
+        topics.append("xt=urn:btih:" + facts["info_hash_v1"])
+    if v2:
+        facts["info_hash_v2"] = sha256(raw).hex()
+        facts["truncated"] = facts["info_hash_v2"][:40]
+        topics.append("xt=urn:btmh:1220" + facts["info_hash_v2"])
+    facts["magnet"] = "magnet:?" + "&".join(topics)
+    if "content" in vector.get("setup", {}):
+        content = filler(vector["setup"]["content"]["filler"])
+        length = fields[b"piece length"]
+        pieces = b"".join(sha1(content[at : at + length]) for at in range(0, len(content), length))
+        if v1 and pieces != fields[b"pieces"]:
+            raise Refused("the pieces are not those of the content")
+        facts["content_sha1"], facts["content_sha256"] = sha1(content).hex(), sha256(content).hex()
+        layer = leaves(content)
+        facts["pieces_root"] = root(layer).hex()
+        facts["piece_layers"] = {root(layer).hex(): b"".join(layer).hex()}
+    return {key: facts.get(key) for key in vector["value"]}, None
+
+
+def torrent(vector):
+    if vector.get("error") not in (None, "bencode"):
+        raise Skip("what makes a torrent unfit, beyond its bencode")
+    decoder = Bencode(input_of(vector), False, 32)
+    try:
+        info = decoder.all()[b"info"]
+    except Refused:
+        raise Refused("bencode") from None
+    raw, version_2 = decoder.spans[b"info"], info.get(b"meta version") == 2
+    facts = dict(vector["value"])  # names, paths and addresses are not judged
+    facts["info_hash"] = sha1(raw).hex()
+    facts["info_hash_v2"] = sha256(raw).hex() if version_2 else None
+    facts["non_canonical"] = raw != bencoded(info)
+    facts["private"] = info.get(b"private") == 1
+    # A symbolic link (BEP 47) has no content.
+    lengths = [0 if b"l" in file.get(b"attr", b"") else file[b"length"] for file in info.get(b"files", [info])]
+    facts["files"] = [dict(file, length=length) for file, length in zip(vector["value"]["files"], lengths)]
+    return facts, None
+
+
+def torrent_built(vector):
+    value = vector["value"]
+    content = b"".join(filler(file["length"]) for file in value["files"])
+    length = value["piece_length"]
+    made = {b"name": value["name"].encode(), b"piece length": length}
+    made[b"pieces"] = b"".join(sha1(content[at : at + length]) for at in range(0, len(content), length))
+    if value["files"][0]["path"]:
+        path = lambda file: [element.encode() for element in file["path"]]
+        made[b"files"] = [{b"length": file["length"], b"path": path(file)} for file in value["files"]]
+    else:
+        made[b"length"] = len(content)
+    if value["private"]:
+        made[b"private"] = 1
+    return dict(value, info_hash=sha1(bencoded(made)).hex()), bencoded(made).hex()
+
+
+# --- magnet links (BEP 9, 53)
+
+
+def magnet(vector):
+    link, found = vector["text"].strip(), {}
+    if link[:8].lower() != "magnet:?":
+        raise Refused("not_magnet")
+    lists = {key: [] for key in ("tr", "ws", "x.pe", "dht", "so")}
+    for parameter in link[8:].split("&"):
+        key, _, value = parameter.partition("=")
+        key, value = re.sub(r"\.\d+$", "", key), unquote_to_bytes(value).decode(errors="replace")
+        if key == "xt":
+            topic(value, found)
+        elif key in lists:
+            lists[key].append(value)
+    if not found:
+        raise Refused("no_info_hash")
+    address = lambda text: text and not re.search(r"[\s\x00-\x1f]", text)
+    facts = {
+        "info_hash": found.get("btih"),
+        "info_hash_v2": found.get("btmh"),
+        "trackers": list(filter(address, lists["tr"])),
+        "web_seeds": list(filter(address, lists["ws"])),
+        "peers": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in nodes(lists["x.pe"])],
+        "nodes": nodes(lists["dht"]),
+        "select": ranges(",".join(lists["so"])),
+    }
+    return dict(vector.get("value", {}), **facts), None  # the name is not judged, nor how the link is written
+
+
+def topic(urn, found):
+    kind, _, digest = urn.rpartition(":")
+    kind = {"urn:btih": "btih", "urn:btmh": "btmh"}.get(kind.lower())
+    if kind == "btih" and re.fullmatch(r"[A-Za-z2-7]{32}", digest):
+        digest = base64.b32decode(digest.upper()).hex()
+    elif kind == "btmh":
+        digest = re.sub(r"^1220", "", digest)
+    if kind is None:
+        return
+    if not re.fullmatch({"btih": r"[0-9A-Fa-f]{40}", "btmh": r"[0-9A-Fa-f]{64}"}[kind], digest):
+        raise Refused("bad_info_hash")
+    if found.setdefault(kind, digest.lower()) != digest.lower():
+        raise Refused("two_info_hashes")
+
+
+def nodes(texts):
+    found = []
+    for text in texts:
+        match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]\s]+)):(\d+)", text)
+        if match and 0 < int(match[3]) < 65536:
+            found.append([str(ipaddress.IPv6Address(match[1])) if match[1] else match[2], int(match[3])])
+    return found
+
+
+def ranges(text):
+    parts = (re.fullmatch(r"(\d+)(?:-(\d+))?", part) for part in text.split(","))
+    pairs = sorted((int(part[1]), int(part[2] or part[1])) for part in parts if part)
+    merged = []
+    for first, last in pairs:
+        if first > last or last >= 1_000_000:
+            continue
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1][1] = max(merged[-1][1], last)
+        else:
+            merged.append([first, last])
+    return merged
+
+
+# --- the peer wire (BEP 3, 5, 6, 10, 52)
+
+PIECE = (("piece", "I"),)
+PLACE = (*PIECE, ("begin", "I"))
+BLOCK = (*PLACE, ("length", "I"))
+# By id: the name, and the fixed fields with their layout.
+MESSAGES = {
+    0: ("choke", ()), 1: ("unchoke", ()), 2: ("interested", ()), 3: ("not_interested", ()),
+    4: ("have", PIECE), 5: ("bitfield", ()), 6: ("request", BLOCK), 7: ("piece", PLACE), 8: ("cancel", BLOCK),
+    9: ("port", (("port", "H"),)), 13: ("suggest", PIECE), 14: ("have_all", ()), 15: ("have_none", ()),
+    16: ("reject", BLOCK), 17: ("allowed_fast", PIECE), 20: ("extended", (("id", "B"),)),
+    21: ("hash_request", ()), 22: ("hashes", ()), 23: ("hash_reject", ()),
+}
+WITH_PAYLOAD = ("bitfield", "piece", "extended", "hash_request", "hashes", "hash_reject")
+
+
+def wire_message(vector):
+    data = input_of(vector)
+    if struct.unpack_from(">I", data)[0] != len(data) - 4:
+        raise Refused("length")
+    if len(data) == 4:
+        return {"type": "keep_alive"}, data.hex()
+    name, fields = MESSAGES[data[4]]
+    layout = ">" + "".join(kind for _, kind in fields)
+    numbers = struct.unpack_from(layout, data, 5)
+    value = {"type": name, **dict(zip((key for key, _ in fields), numbers))}
+    payload = data[5 + struct.calcsize(layout) :]
+    if name in WITH_PAYLOAD:
+        value["payload"] = payload.hex()
+    body = bytes([data[4]]) + struct.pack(layout, *numbers) + bytes.fromhex(value.get("payload", ""))
+    return value, (struct.pack(">I", len(body)) + body).hex()
+
+
+IDS = ("ut_metadata", "ut_pex", "lt_donthave", "ut_holepunch", "upload_only", "ic_auth", "ic_priority")
+NUMBERS = {
+    b"ic_version": ("ic_version", 1, (1 << 32) - 1),
+    b"ic_capabilities": ("ic_capabilities", 0, (1 << 16) - 1),
+    b"metadata_size": ("metadata_size", 1, 1 << 25),
+    b"p": ("listen_port", 1, (1 << 16) - 1),
+}
+
+
+def wire_extended(vector):
+    try:
+        said = Bencode(input_of(vector), False, 16).all()
+    except Refused:
+        said = None
+    if not isinstance(said, dict):
+        raise Refused("ignored")
+    taken, ids = {}, said.get(b"m")
+    for name in IDS if isinstance(ids, dict) else ():
+        number = ids.get(name.encode())
+        if isinstance(number, int) and 0 <= number < 256:
+            # `upload_only` is also the name of a key beside `m`.
+            taken["upload_only_id" if name == "upload_only" else name] = number
+    for key, (name, least, most) in NUMBERS.items():
+        if isinstance(said.get(key), int) and least <= said[key] <= most:
+            taken[name] = said[key]
+    if isinstance(said.get(b"reqq"), int):
+        taken["reqq"] = max(said[b"reqq"], 1)
+    if isinstance(said.get(b"v"), bytes):
+        taken["client"] = said[b"v"].decode()
+    if isinstance(said.get(b"yourip"), bytes) and len(said[b"yourip"]) in (4, 16):
+        taken["your_ip"] = str(ipaddress.ip_address(said[b"yourip"]))
+    return taken, None  # how it is written is not judged
+
+
+def wire_handshake(vector):
+    data, name = input_of(vector), b"\x13BitTorrent protocol"
+    for at, (byte, wanted) in enumerate(zip(data, name), 1):
+        if byte != wanted:
+            raise Refused("not_bittorrent", at)
+    expected = vector.get("setup", {}).get("expected_info_hash")
+    if expected and len(data) >= 48 and data[28:48].hex() != expected:
+        raise Refused("wrong_info_hash", 48)
+    if len(data) != 68:
+        raise Refused("unexpected_end")
+    reserved, info_hash, peer_id = data[20:28], data[28:48], data[48:68]
+    value = {
+        "reserved": reserved.hex(),
+        "extended": bool(reserved[5] & 0x10),
+        "fast": bool(reserved[7] & 0x04),
+        "dht": bool(reserved[7] & 0x01),
+        "info_hash": info_hash.hex(),
+        "peer_id": peer_id.hex(),
+    }
+    return value, (name + reserved + info_hash + peer_id).hex()
+
+
+# --- cryptography
+
+
+def rc4_keystream(key, length):
+    state, i, j, stream = list(range(256)), 0, 0, bytearray()
+    for i in range(256):
+        j = (j + state[i] + key[i % len(key)]) % 256
+        state[i], state[j] = state[j], state[i]
+    i = j = 0
+    for _ in range(length):
+        i = (i + 1) % 256
+        j = (j + state[i]) % 256
+        state[i], state[j] = state[j], state[i]
+        stream.append(state[(state[i] + state[j]) % 256])
+    return bytes(stream)
+
+
+def rc4(vector):
+    offsets = {key: int(key) for key in vector["value"]}
+    stream = rc4_keystream(bytes.fromhex(vector["setup"]["key"]), max(offsets.values()) + 16)
+    return {key: stream[at : at + 16].hex() for key, at in offsets.items()}, None
+
+
+def x25519_once(scalar, u):
+    """The Montgomery ladder of RFC 7748, section 5."""
+    p = (1 << 255) - 19
+    k = int.from_bytes(scalar, "little") & ~7 & ~(1 << 255) | 1 << 254
+    x1 = int.from_bytes(u, "little") % (1 << 255)
+    x2, z2, x3, z3 = 1, 0, x1, 1
+    for bit in reversed(range(255)):
+        one = k >> bit & 1
+        if one:
+            x2, z2, x3, z3 = x3, z3, x2, z2
+        a, b, c, d = x2 + z2, x2 - z2, x3 + z3, x3 - z3
+        da, cb, aa, bb = d * a % p, c * b % p, a * a % p, b * b % p
+        e = aa - bb
+        x3, z3 = (da + cb) ** 2 % p, x1 * (da - cb) ** 2 % p
+        x2, z2 = aa * bb % p, e * (aa + 121665 * e) % p
+        if one:
+            x2, z2, x3, z3 = x3, z3, x2, z2
+    return (x2 * pow(z2, p - 2, p) % p).to_bytes(32, "little")
+
+
+def x25519(vector):
+    setup = vector["setup"]
+    scalar, u = bytes.fromhex(setup["scalar"]), bytes.fromhex(setup["u"])
+    for _ in range(setup.get("iterations", 1)):
+        scalar, u = x25519_once(scalar, u), scalar
+        if not any(scalar):
+            raise Refused("all_zero")
+    return scalar.hex(), None
+
+
+def hkdf_sha256(vector):
+    setup = vector["setup"]
+    prk = hmac.digest(bytes.fromhex(setup["salt"]) or bytes(32), input_of(vector), "sha256")
+    block, okm = b"", b""
+    while len(okm) < setup["length"]:
+        count = len(okm) // 32 + 1
+        block = hmac.digest(prk, block + bytes.fromhex(setup["info"]) + bytes([count]), "sha256")
+        okm += block
+    return {"prk": prk.hex(), "okm": okm[: setup["length"]].hex()}, None
+
+
+def mse_derived(constants, row):
+    """What both sides of an encrypted handshake derive from their keys."""
+    p, skey = int(constants["p"], 16), bytes.fromhex(row["info_hash"])
+    a, b = (int(row[side]["private"], 16) for side in ("initiator", "responder"))
+    s = pow(pow(2, a, p), b, p).to_bytes(96, "big")
+    req2, req3 = sha1(b"req2" + skey), sha1(b"req3" + s)
+    derived = {
+        "ya": pow(2, a, p).to_bytes(96, "big"),
+        "yb": pow(2, b, p).to_bytes(96, "big"),
+        "s": s,
+        "req1": sha1(b"req1" + s),
+        "req2": req2,
+        "req2_xor_req3": bytes(x ^ y for x, y in zip(req2, req3)),
+    }
+    for side in ("a", "b"):
+        key = sha1(b"key" + side.upper().encode() + s + skey)
+        derived[f"keystream_{side}_after_drop"] = rc4_keystream(key, 1024 + 32)[1024:]
+    return {name: value.hex() for name, value in derived.items()}
+
+
+# --- files
+
+KNOWN = (bencode, info, torrent, torrent_built, merkle, magnet, wire_message, wire_extended, wire_handshake)
+KNOWN += (rc4, x25519, hkdf_sha256)
+CODECS = {codec.__name__.replace("_", "-"): codec for codec in KNOWN}
+
+
+def input_of(vector):
+    data = vector["bytes"]
+    return filler(data["filler"]) if isinstance(data, dict) else bytes.fromhex(data)
+
+
+def faults_of_schema(file):
+    """What codec.schema.json asks for, by hand."""
+    if set(file) != {"schema", "codec", "about", "provenance", "fields", "vectors"}:
+        yield "", f"the file has {sorted(file)}"
+    if not file.get("provenance") or not file.get("vectors"):
+        yield "", "provenance and vectors must not be empty"
+    known = {"name", "setup", "bytes", "text", "value", "canonical", "error", "error_at_byte"}
+    names = set()
+    for vector in file.get("vectors", []):
+        name = vector.get("name", "")
+        if name in names or not name:
+            yield name, "every vector has a name of its own"
+        names.add(name)
+        if set(vector) - known:
+            yield name, f"nobody knows {sorted(set(vector) - known)}"
+        if ("value" in vector) == ("error" in vector) or "canonical" in vector and "value" not in vector:
+            yield name, "there is either a value, perhaps canonical, or an error"
+        if not {"bytes", "text", "setup"} & set(vector) or {"bytes", "text"} <= set(vector):
+            yield name, "there are bytes, text, or at least a setup"
+        if isinstance(vector.get("bytes"), str) and not re.fullmatch("([0-9a-f]{2})*", vector["bytes"]):
+            yield name, "bytes are hex, in small letters"
+
+
+def fault_of(vector, codec):
+    """What the vector says and what this checker finds, if they differ."""
+    expected = vector.get("value", ("error", vector.get("error"), vector.get("error_at_byte")))
+    try:
+        found, written = codec(vector)
+    except Refused as refused:
+        found, written = ("error", refused.code, refused.at_byte), None
+    if found != expected:
+        return expected, found
+    canonical = vector.get("canonical")
+    canonical = vector.get("bytes", vector.get("text")) if canonical is True else canonical
+    if None not in (canonical, written) and written != canonical:
+        return canonical, written
+    return None
+
+
+def check(path):
+    """The faults of a file, how many vectors were checked, and why others were not."""
+    try:
+        file = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        return [("", "JSON in UTF-8", error)], 0, {}
+    if "transcripts" in file and "derived" in file["transcripts"][0]:
+        faults = []
+        for row in file["transcripts"]:
+            found = mse_derived(file["constants"], row)
+            pairs = ((row["derived"][key], value) for key, value in found.items())
+            faults += [(row["name"], expected, value) for expected, value in pairs if expected != value]
+        return faults, len(file["transcripts"]), {"hostile peers and plain ones": len(file["hostile"]) + 1}
+    if file.get("schema") != "codec.schema.json":
+        return [], 0, {f"schema {file.get('schema')} is not known here": 1}
+    faults = [(name, "a vector of the schema", fault) for name, fault in faults_of_schema(file)]
+    codec, checked, skipped = CODECS.get(file.get("codec")), 0, Counter()
+    for vector in file.get("vectors", []):
+        if codec is None:
+            skipped[f"codec {file['codec']} is not known here"] += 1
+            continue
+        try:
+            fault = fault_of(vector, codec)
+        except Skip as reason:
+            skipped[str(reason)] += 1
+            continue
+        except Exception as error:  # a vector that breaks a decoder is a fault of one of them
+            fault = ("an answer", repr(error))
+        checked += 1
+        if fault:
+            faults.append((vector.get("name"), *fault))
+    return faults, checked, skipped
+
+
+def main():
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent
+    paths = [path for path in sorted(folder.rglob("*.json")) if not path.name.endswith("schema.json")]
+    totals = [0, 0, 0]
+    for path in paths:
+        faults, checked, skipped = check(path)
+        counts = (checked, len(faults), sum(skipped.values()))
+        totals = [total + count for total, count in zip(totals, counts)]
+        print("{}: {} checked, {} failed, {} skipped".format(path.relative_to(folder), *counts))
+        for name, expected, found in faults:
+            print(f"  FAILED {name}: expected {expected}, found {found}")
+        for reason, count in skipped.items():
+            print(f"  {count} skipped: {reason}")
+    print("{} files: {} checked, {} failed, {} skipped".format(len(paths), *totals))
+    return 1 if totals[1] else 0 if totals[0] else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

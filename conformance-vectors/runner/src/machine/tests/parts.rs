@@ -1,0 +1,156 @@
+//! Machines that see no bytes: picker and choker.
+
+use super::{Recorder, SECOND};
+use crate::machine::build::never;
+use convoy_core::{
+    bitfield::Bitfield,
+    choker::{self, Choker},
+    id::{Block, PeerKey, PieceIndex},
+    picker::{self, Picker},
+    slab::Key,
+    storage::Geometry,
+};
+
+fn peer(number: u32) -> PeerKey {
+    PeerKey::new(number, 0)
+}
+
+/// Three pieces: two of two blocks, and a last one of a block and 1000 bytes.
+fn picker(seed: u8) -> Recorder<Picker> {
+    let geometry = Geometry::new(32 * 1024, 80 * 1024 + 1000).expect("lengths of a torrent");
+    let config = picker::Config::new(geometry);
+    let picker = Picker::new(config.clone(), [seed; 32]);
+    Recorder::new("picker", &config, [seed; 32], never, picker)
+}
+
+fn requests(actions: &[picker::Action]) -> Vec<(PeerKey, Block)> {
+    let request = |action: &picker::Action| match action {
+        picker::Action::Request { peer, block } => Some((*peer, *block)),
+        _ => None,
+    };
+    actions.iter().filter_map(request).collect()
+}
+
+#[test]
+fn picker_downloads_rarest_first_and_races_at_the_end() {
+    use picker::Input;
+    let mut life = picker(1);
+    let mut common = Bitfield::full(3);
+    common.clear(PieceIndex(1));
+    for number in 0..3 {
+        life.input(Input::PeerJoined { peer: peer(number), fast: true });
+        let pieces = if number == 0 { Bitfield::full(3) } else { common.clone() };
+        life.input(Input::Bitfield { peer: peer(number), pieces });
+    }
+    let mut asked = Vec::new();
+    for number in 0..3 {
+        asked.extend(requests(&life.input(Input::Unchoked { peer: peer(number) })));
+    }
+    assert_eq!(asked.first().map(|(_, block)| block.piece), Some(PieceIndex(1)), "it is the rarest");
+
+    let mut failed = false;
+    while !life.machine.is_complete() {
+        life.pass(SECOND / 10);
+        let (from, block) = asked.remove(0);
+        let actions = life.input(Input::Block { peer: from, block });
+        asked.extend(requests(&actions));
+        for action in actions {
+            let picker::Action::Complete { piece } = action else { continue };
+            let input = if failed { Input::Verified { piece } } else { Input::Failed { piece } };
+            failed = true;
+            asked.extend(requests(&life.input(input)));
+        }
+    }
+    life.input(Input::PeerLeft { peer: peer(0) });
+    life.is_kept_in(
+        "picker-download.json",
+        "three peers, one alone with piece 1: the rarest first, a piece that fails once, races at the end",
+    );
+}
+
+#[test]
+fn picker_gives_up_a_silent_peer() {
+    use picker::Input;
+    let mut life = picker(2);
+    for (number, fast) in [(0, true), (1, false)] {
+        life.input(Input::PeerJoined { peer: peer(number), fast });
+        life.input(Input::HaveAll { peer: peer(number) });
+    }
+    let asked = requests(&life.input(Input::Unchoked { peer: peer(0) }));
+    let snubbed = life.pass(60 * SECOND);
+    assert!(snubbed.iter().any(|action| matches!(action, picker::Action::Snubbed { .. })), "{snubbed:?}");
+    let again = requests(&life.input(Input::Unchoked { peer: peer(1) }));
+    life.input(Input::Choked { peer: peer(1) });
+    let (_, late) = asked[0];
+    life.input(Input::Block { peer: peer(0), block: late });
+    life.input(Input::Block { peer: peer(0), block: late });
+    life.input(Input::Rejected { peer: peer(0), block: again[0].1 });
+    life.input(Input::Have { peer: peer(7), piece: PieceIndex(0) });
+    life.input(Input::DontHave { peer: peer(0), piece: PieceIndex(2) });
+    life.input(Input::Budget { bytes: 0 });
+    life.pass(10 * SECOND);
+    life.is_kept_in(
+        "picker-silence.json",
+        "a peer is snubbed for its silence, its block comes late and twice; a choke without BEP 6",
+    );
+}
+
+fn choker(seed: u8, slots: u32) -> Recorder<Choker> {
+    let config = choker::Config { slots, ..choker::Config::default() };
+    Recorder::new("choker", &config, [seed; 32], never, Choker::new(config, [seed; 32]))
+}
+
+#[test]
+fn choker_serves_those_who_give() {
+    use choker::Input;
+    let mut life = choker(1, 2);
+    for number in 0..6 {
+        life.input(Input::PeerJoined { peer: peer(number) });
+        life.input(Input::Interested { peer: peer(number) });
+    }
+    for round in 0..4 {
+        for number in 0..6 {
+            let bytes = (number + 1) * 10_000 * (round + 1);
+            life.input(Input::Downloaded { peer: peer(number), bytes });
+        }
+        life.pass(10 * SECOND);
+    }
+    assert!(life.machine.is_unchoked(peer(5)), "it gives most");
+    life.input(Input::NotInterested { peer: peer(5) });
+    life.input(Input::PeerLeft { peer: peer(4) });
+    life.pass(20 * SECOND);
+    life.is_kept_in(
+        "choker-leeching.json",
+        "six peers for two slots and an optimistic one: ranked by what they give in four rounds",
+    );
+}
+
+#[test]
+fn choker_serves_those_who_take_once_it_seeds() {
+    use choker::Input;
+    let mut life = choker(2, 1);
+    life.input(Input::Seeding(true));
+    for number in 0..4 {
+        life.input(Input::PeerJoined { peer: peer(number) });
+        life.input(Input::Interested { peer: peer(number) });
+    }
+    for _ in 0..4 {
+        for number in 0..4 {
+            if life.machine.is_unchoked(peer(number)) {
+                life.input(Input::Uploaded { peer: peer(number), bytes: (4 - number) * 20_000 });
+            }
+        }
+        life.pass(10 * SECOND);
+    }
+    // Flapping costs nothing within ten seconds.
+    for _ in 0..3 {
+        life.input(Input::NotInterested { peer: peer(0) });
+        life.input(Input::Interested { peer: peer(0) });
+    }
+    life.input(Input::Uploaded { peer: peer(9), bytes: 1 });
+    life.pass(30 * SECOND);
+    life.is_kept_in(
+        "choker-seeding.json",
+        "a seed with one slot and an optimistic one: ranked by what they take; one whose interest flaps",
+    );
+}

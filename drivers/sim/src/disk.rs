@@ -1,1 +1,0 @@
-//! Disks with a speed, a size and faults.

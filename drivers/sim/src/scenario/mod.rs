@@ -1,0 +1,49 @@
+//! Scenarios as data: who is there, what goes wrong, and how long it may take.
+//!
+//! ```text
+//!   TOML ─▶ Scenario ─┬─▶ Plan ─▶ perform ─▶ Report ─▶ (it failed) ─▶ shrink ─▶ a smaller Plan that fails
+//!   seed, peers ──────┘           (the world)
+//! ```
+//!
+//! A [`Scenario`] says what may happen, in ranges; a [`Plan`] is one life of it, drawn from a seed, and plain
+//! data. In its first phase faults are on and nothing may break; in the second they are off and everyone has
+//! to be complete in time.
+
+pub mod file;
+mod perform;
+pub mod plan;
+pub mod quantity;
+pub mod report;
+mod run;
+mod shrink;
+mod slots;
+mod tracker;
+mod transcript;
+mod watch;
+
+pub use file::{Scenario, ScenarioError};
+pub use perform::{Extras, perform};
+pub use plan::{HostNumber, Plan};
+pub use report::{Failure, Report, Sample};
+pub use shrink::shrink;
+pub use transcript::{Sink, Transcript};
+
+/// The scenarios that are built in: name and text. `tests/scenarios` holds them and explains their keys.
+pub const BUILT_IN: [(&str, &str); 13] = [
+    ("flash-crowd", include_str!("../../../../tests/scenarios/flash-crowd.toml")),
+    ("one-seed", include_str!("../../../../tests/scenarios/one-seed.toml")),
+    ("seed-leaves", include_str!("../../../../tests/scenarios/seed-leaves.toml")),
+    ("churn", include_str!("../../../../tests/scenarios/churn.toml")),
+    ("behind-nat", include_str!("../../../../tests/scenarios/behind-nat.toml")),
+    ("lossy-links", include_str!("../../../../tests/scenarios/lossy-links.toml")),
+    ("mixed-encryption", include_str!("../../../../tests/scenarios/mixed-encryption.toml")),
+    ("poisoners", include_str!("../../../../tests/scenarios/poisoners.toml")),
+    ("slow-disks", include_str!("../../../../tests/scenarios/slow-disks.toml")),
+    ("failing-disks", include_str!("../../../../tests/scenarios/failing-disks.toml")),
+    ("power-loss", include_str!("../../../../tests/scenarios/power-loss.toml")),
+    ("partition", include_str!("../../../../tests/scenarios/partition.toml")),
+    ("clock-jumps", include_str!("../../../../tests/scenarios/clock-jumps.toml")),
+];
+
+#[cfg(test)]
+mod tests;
