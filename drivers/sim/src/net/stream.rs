@@ -18,8 +18,8 @@ const SEGMENT: usize = 1448;
 const FIRST_WINDOW: usize = 10 * SEGMENT;
 /// What the receiver's buffer allows.
 const WINDOW_AT_MOST: usize = 4 << 20;
-/// The least an end sends at once, if it has as much: a block with its header, and some.
-const CHUNK: u64 = 17 * 1024;
+/// The least an end sends at once, if it has as much: two blocks with their headers, and some.
+const CHUNK: u64 = 33 * 1024;
 const CHUNK_AT_MOST: u64 = 128 * 1024;
 /// A loss that later segments do not tell of is found by a time-out, no earlier than this.
 const TIMEOUT_AT_LEAST: Duration = Duration::from_millis(200);
@@ -58,9 +58,9 @@ pub(super) enum Due {
     /// The answer reaches the dialler.
     Connected(ConnId),
     /// So many bytes of this end reach the other's downlink.
-    Arrives(EndId, usize),
+    Arrives(EndId, u32),
     /// And are through it.
-    Delivered(EndId, usize),
+    Delivered(EndId, u32),
     /// Time to try again to get through.
     Retry(EndId),
     /// This end hears that the stream is over.
@@ -369,8 +369,8 @@ impl Network {
                     self.tell(host, NetEventKind::Connected { conn });
                 }
             }
-            Due::Arrives(end, bytes) => self.chunk_arrives(end, bytes),
-            Due::Delivered(end, bytes) => self.chunk_delivered(end, bytes),
+            Due::Arrives(end, bytes) => self.chunk_arrives(end, bytes as usize),
+            Due::Delivered(end, bytes) => self.chunk_delivered(end, bytes as usize),
             Due::Retry(end) => self.retry(end),
             Due::Over(end, by) => self.over(end, by),
         }
@@ -462,7 +462,7 @@ impl Network {
         }
         end.not_before = end.not_before.max(at);
         let at = end.not_before;
-        self.at(at, super::Due::Stream(Due::Arrives(id, bytes)));
+        self.at(at, super::Due::Stream(Due::Arrives(id, bytes as u32)));
     }
 
     fn chunk_arrives(&mut self, id: EndId, bytes: usize) {
@@ -479,7 +479,7 @@ impl Network {
         if bytes <= SMALL && at <= self.now + TICK {
             self.chunk_delivered(id, bytes);
         } else {
-            self.at(at, super::Due::Stream(Due::Delivered(id, bytes)));
+            self.at(at, super::Due::Stream(Due::Delivered(id, bytes as u32)));
         }
     }
 
