@@ -1,6 +1,6 @@
 //! A host's line, and who may use it next.
 
-use super::{Due, HostId, Network, datagram::Datagram, stream::EndId};
+use super::{ConnId, Due, HostId, Network, datagram::Datagram};
 use convoy_core::Instant;
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
@@ -57,7 +57,7 @@ pub(super) struct Uplink {
     /// Until when it is busy with something small, of which nobody is told.
     free_at: Instant,
     pub(super) datagrams: VecDeque<(SocketAddr, Box<Datagram>)>,
-    pub(super) streams: VecDeque<EndId>,
+    pub(super) streams: VecDeque<ConnId>,
     /// What it is sending now.
     pub(super) sending: Option<Sending>,
 }
@@ -66,7 +66,7 @@ pub(super) struct Uplink {
 #[derive(Debug)]
 pub(super) enum Sending {
     Datagram(SocketAddr, Box<Datagram>),
-    Chunk(EndId, usize),
+    Chunk(ConnId, usize),
 }
 
 impl Uplink {

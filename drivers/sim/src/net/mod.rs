@@ -41,7 +41,7 @@ pub use nat::{NatKind, Reach};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostId(pub u32);
 
-/// A stream between two hosts; both call it so.
+/// One end of a stream. The ends have names of their own, for a host may dial itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 
@@ -108,8 +108,8 @@ pub struct Network {
     hosts: Vec<Host>,
     by_address: BTreeMap<IpAddr, HostId>,
     streams: Streams,
-    /// Pairs between which nothing passes, this way.
-    blocked: BTreeSet<(HostId, HostId)>,
+    /// Between which hosts nothing passes, this way.
+    cuts: Vec<Cut>,
     heap: BinaryHeap<Reverse<(Instant, u64, Due)>>,
     scheduled: u64,
     ready: VecDeque<NetEvent>,
@@ -135,6 +135,13 @@ struct Host {
     last_port: u16,
 }
 
+/// A cut, one way; both sides sorted.
+#[derive(Debug, PartialEq, Eq)]
+struct Cut {
+    from: Vec<HostId>,
+    to: Vec<HostId>,
+}
+
 /// What is due at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
@@ -157,7 +164,7 @@ impl Network {
             hosts: Vec::new(),
             by_address: BTreeMap::new(),
             streams: Streams::default(),
-            blocked: BTreeSet::new(),
+            cuts: Vec::new(),
             heap: BinaryHeap::new(),
             scheduled: 0,
             ready: VecDeque::new(),
@@ -223,14 +230,14 @@ impl Network {
         self.host_mut(host).is_up = up;
     }
 
-    /// Blocks, or frees, the way from each of `from` to each of `to`; the way back is another.
+    /// Cuts the way from each of `from` to each of `to`, or heals that very cut; the way back is another.
     pub fn partition(&mut self, from: &[HostId], to: &[HostId], blocked: bool) {
-        for pair in from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to))) {
-            if blocked {
-                self.blocked.insert(pair);
-            } else {
-                self.blocked.remove(&pair);
-            }
+        let sorted = |hosts: &[HostId]| hosts.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let cut = Cut { from: sorted(from), to: sorted(to) };
+        if blocked {
+            self.cuts.push(cut);
+        } else if let Some(place) = self.cuts.iter().position(|known| *known == cut) {
+            self.cuts.remove(place);
         }
     }
 
@@ -304,7 +311,7 @@ impl Network {
     }
 
     fn is_blocked(&self, from: HostId, to: HostId) -> bool {
-        !self.blocked.is_empty() && self.blocked.contains(&(from, to))
+        self.cuts.iter().any(|cut| cut.from.binary_search(&from).is_ok() && cut.to.binary_search(&to).is_ok())
     }
 
     /// From one host to another, without jitter.

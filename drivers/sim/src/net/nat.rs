@@ -32,6 +32,8 @@ pub enum NatKind {
 
 /// The first port that a NAT gives out.
 const FIRST_PORT: u16 = 20_000;
+/// How many it has. Behind the last comes the first again, and whoever had it has it no more.
+const PORTS: usize = 45_000;
 
 /// What a NAT, or a firewall, remembers.
 #[derive(Debug, Default)]
@@ -77,7 +79,7 @@ impl Nat {
     }
 
     fn map(&mut self, port: u16, to: Option<SocketAddr>) -> u16 {
-        let next = FIRST_PORT + self.inside.len() as u16;
+        let next = FIRST_PORT + (self.mapped.len() % PORTS) as u16;
         let outside = *self.mapped.entry((port, to)).or_insert(next);
         self.inside.insert(outside, port);
         outside

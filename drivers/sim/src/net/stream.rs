@@ -30,6 +30,8 @@ const RETRY_AT_MOST: Duration = Duration::from_secs(60);
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(900);
 /// A dial is given up after so many tries: 1 + 2 + 4 + … + 64 s.
 const DIALS: u32 = 7;
+/// A dial whose listener died before it answered.
+const UNANSWERED_AFTER: Duration = Duration::from_secs(127);
 /// An address that is nobody's.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(3);
 /// A small chunk that finds a free downlink is through it at once, give or take this.
@@ -37,14 +39,8 @@ const TICK: Duration = Duration::from_millis(1);
 /// Ephemeral ports.
 const FIRST_PORT: u16 = 32_768;
 
-/// One end of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct EndId {
-    conn: ConnId,
-    side: Side,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Which end: the lowest bit of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Dialler,
     Listener,
@@ -58,13 +54,13 @@ pub(super) enum Due {
     /// The answer reaches the dialler.
     Connected(ConnId),
     /// So many bytes of this end reach the other's downlink.
-    Arrives(EndId, u32),
+    Arrives(ConnId, u32),
     /// And are through it.
-    Delivered(EndId, u32),
+    Delivered(ConnId, u32),
     /// Time to try again to get through.
-    Retry(EndId),
+    Retry(ConnId),
     /// This end hears that the stream is over.
-    Over(EndId, OverBy),
+    Over(ConnId, OverBy),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,19 +194,28 @@ impl Stream {
             Side::Listener => &mut self.listener,
         }
     }
-
-    fn side_of(&self, host: HostId) -> Side {
-        if self.dialler.host == host { Side::Dialler } else { Side::Listener }
-    }
 }
 
-impl EndId {
-    const fn other(self) -> Self {
-        let side = match self.side {
-            Side::Dialler => Side::Listener,
-            Side::Listener => Side::Dialler,
-        };
-        Self { conn: self.conn, side }
+impl ConnId {
+    const fn new(slot: u32, generation: u32) -> Self {
+        Self((generation as u64) << 33 | (slot as u64) << 1)
+    }
+
+    const fn slot(self) -> usize {
+        (self.0 >> 1) as u32 as usize
+    }
+
+    const fn generation(self) -> u32 {
+        (self.0 >> 33) as u32
+    }
+
+    const fn side(self) -> Side {
+        if self.0 & 1 == 0 { Side::Dialler } else { Side::Listener }
+    }
+
+    /// What the other end is called.
+    pub(super) const fn other(self) -> Self {
+        Self(self.0 ^ 1)
     }
 }
 
@@ -222,32 +227,30 @@ impl Streams {
         });
         let place = &mut self.slots[slot as usize];
         place.stream = Some(stream);
-        ConnId(u64::from(place.generation) << 32 | u64::from(slot))
+        ConnId::new(slot, place.generation)
     }
 
     fn get(&mut self, conn: ConnId) -> Option<&mut Stream> {
-        let place = self.slots.get_mut(conn.0 as u32 as usize)?;
-        place.stream.as_mut().filter(|_| u64::from(place.generation) == conn.0 >> 32)
+        let place = self.slots.get_mut(conn.slot())?;
+        place.stream.as_mut().filter(|_| place.generation == conn.generation())
     }
 
-    fn end(&mut self, id: EndId) -> Option<&mut End> {
-        self.get(id.conn).map(|stream| stream.end(id.side))
+    fn end(&mut self, conn: ConnId) -> Option<&mut End> {
+        self.get(conn).map(|stream| stream.end(conn.side()))
     }
 
     fn remove(&mut self, conn: ConnId) {
         if self.get(conn).is_some() {
-            let slot = conn.0 as u32;
-            let place = &mut self.slots[slot as usize];
+            let place = &mut self.slots[conn.slot()];
             place.stream = None;
             place.generation += 1;
-            self.free.push(slot);
+            self.free.push(conn.slot() as u32);
         }
     }
 
     fn names(&self) -> impl Iterator<Item = ConnId> + use<> {
         let names = self.slots.iter().enumerate().filter(|(_, slot)| slot.stream.is_some());
-        let names: Vec<_> =
-            names.map(|(at, slot)| ConnId(u64::from(slot.generation) << 32 | at as u64)).collect();
+        let names: Vec<_> = names.map(|(at, slot)| ConnId::new(at as u32, slot.generation)).collect();
         names.into_iter()
     }
 }
@@ -272,88 +275,85 @@ impl Network {
                 let arrives = self.distance(host, target) + self.jitter(host, target);
                 self.later(arrives, super::Due::Stream(Due::Dial(conn)));
             }
-            None => {
-                self.over_after(UNREACHABLE_AFTER, EndId { conn, side: Side::Dialler }, OverBy::Unreachable)
-            }
+            None => self.over_after(UNREACHABLE_AFTER, conn, OverBy::Unreachable),
         }
         conn
     }
 
     /// Takes in who dialled.
-    pub fn accept(&mut self, now: Instant, host: HostId, conn: ConnId) {
+    pub fn accept(&mut self, now: Instant, conn: ConnId) {
         self.advance(now);
+        let Some((host, dialler)) = self.hosts_of(conn) else { return };
+        let at = now + self.distance(host, dialler) + self.jitter(host, dialler);
         let Some(stream) = self.streams.get(conn).filter(|stream| stream.state == State::Asked) else {
             return;
         };
         stream.state = State::Open;
-        let dialler = stream.dialler.host;
-        let back = self.distance(host, dialler) + self.jitter(host, dialler);
-        if let Some(end) = self.streams.end(EndId { conn, side: Side::Listener }) {
-            // What the listener sends does not overtake its answer.
-            end.not_before = now + back;
-        }
-        self.later(back, super::Due::Stream(Due::Connected(conn)));
+        // What the listener sends does not overtake its answer.
+        stream.listener.not_before = at;
+        self.at(at, super::Due::Stream(Due::Connected(conn.other())));
     }
 
     /// Sends who dialled away.
-    pub fn refuse(&mut self, now: Instant, host: HostId, conn: ConnId) {
-        self.reset(now, host, conn);
+    pub fn refuse(&mut self, now: Instant, conn: ConnId) {
+        self.reset(now, conn);
     }
 
     /// Sends bytes, behind those given before. They are reported [`NetEventKind::Sent`] as they leave.
-    pub fn send(&mut self, now: Instant, host: HostId, conn: ConnId, data: Bytes) {
+    pub fn send(&mut self, now: Instant, conn: ConnId, data: Bytes) {
         self.advance(now);
-        let Some(stream) = self.streams.get(conn) else { return };
-        let side = stream.side_of(host);
-        let end = stream.end(side);
+        let Some(end) = self.streams.end(conn) else { return };
         if data.is_empty() || end.is_gone || end.close != Close::Open {
             return;
         }
         end.queued += data.len();
         end.queue.push_back(data);
-        self.wait_for_uplink(EndId { conn, side });
+        self.wait_for_uplink(conn);
     }
 
     /// Closes an end when all that was given is delivered. Nothing more is said of it here.
-    pub fn close(&mut self, now: Instant, host: HostId, conn: ConnId) {
+    pub fn close(&mut self, now: Instant, conn: ConnId) {
         self.advance(now);
-        let Some(stream) = self.streams.get(conn) else { return };
-        if matches!(stream.state, State::Dialling(_)) {
-            self.streams.remove(conn);
-            return;
-        }
-        let side = stream.side_of(host);
-        let end = stream.end(side);
-        if end.close == Close::Open {
-            end.close = Close::Wanted;
-            self.wait_for_uplink(EndId { conn, side });
+        match self.streams.get(conn).map(|stream| stream.state) {
+            Some(State::Dialling(_)) => self.streams.remove(conn),
+            Some(State::Asked) => self.reset(now, conn),
+            Some(State::Open) => {
+                let Some(end) = self.streams.end(conn).filter(|end| end.close == Close::Open) else { return };
+                end.close = Close::Wanted;
+                self.wait_for_uplink(conn);
+            }
+            None => {}
         }
     }
 
-    /// Drops an end, and what it had to send. The other hears of it.
-    pub fn reset(&mut self, now: Instant, host: HostId, conn: ConnId) {
+    /// Drops an end, and what it had to send. The other hears of it, now or when it sends.
+    pub fn reset(&mut self, now: Instant, conn: ConnId) {
         self.advance(now);
-        let Some(stream) = self.streams.get(conn) else { return };
-        let side = stream.side_of(host);
-        stream.end(side).forget();
-        let other = EndId { conn, side }.other();
-        let to = stream.end(other.side).host;
-        let after = self.distance(host, to);
-        self.over_after(after, other, OverBy::Reset);
+        let Some((host, other)) = self.hosts_of(conn) else { return };
+        if let Some(end) = self.streams.end(conn) {
+            end.forget();
+        }
+        if !self.is_cut(host, other) {
+            self.over_after(self.distance(host, other), conn.other(), OverBy::Reset);
+        }
     }
 
     /// A host forgets all its streams.
     pub(super) fn streams_vanish(&mut self, host: HostId) {
-        for conn in self.streams.names() {
-            let Some(stream) = self.streams.get(conn) else { continue };
-            let is_dialling = matches!(stream.state, State::Dialling(_));
-            for side in [Side::Dialler, Side::Listener] {
-                if stream.end(side).host == host && !(is_dialling && side == Side::Listener) {
-                    stream.end(side).forget();
-                }
+        for dialler in self.streams.names() {
+            let Some(stream) = self.streams.get(dialler) else { continue };
+            let state = stream.state;
+            if stream.dialler.host == host {
+                stream.dialler.forget();
             }
-            if stream.dialler.is_gone && (is_dialling || stream.listener.is_gone) {
-                self.streams.remove(conn);
+            if stream.listener.host == host && !matches!(state, State::Dialling(_)) {
+                stream.listener.forget();
+            }
+            match (stream.dialler.is_gone, stream.listener.is_gone, state) {
+                (true, _, State::Dialling(_)) | (true, true, _) => self.streams.remove(dialler),
+                // Nobody answers any more.
+                (false, true, State::Asked) => self.over_after(UNANSWERED_AFTER, dialler, OverBy::TimedOut),
+                _ => {}
             }
         }
     }
@@ -362,10 +362,11 @@ impl Network {
         match due {
             Due::Dial(conn) => self.dial_arrives(conn),
             Due::Connected(conn) => {
-                let Some(stream) = self.streams.get(conn) else { return };
-                let end = &stream.dialler;
-                if !end.is_gone && end.close == Close::Open {
-                    let host = end.host;
+                let Some((host, other)) = self.hosts_of(conn) else { return };
+                if self.is_cut(host, other) {
+                    return self.later(FIRST_RETRY, super::Due::Stream(Due::Connected(conn)));
+                }
+                if self.streams.end(conn).is_some_and(|end| !end.is_gone && end.close == Close::Open) {
                     self.tell(host, NetEventKind::Connected { conn });
                 }
             }
@@ -387,7 +388,7 @@ impl Network {
         if !answers || self.chance(loss) {
             let wait = Duration::from_secs(1) * (1 << (tries - 1));
             if tries >= DIALS {
-                return self.over_after(wait, EndId { conn, side: Side::Dialler }, OverBy::TimedOut);
+                return self.over_after(wait, conn, OverBy::TimedOut);
             }
             if let Some(stream) = self.streams.get(conn) {
                 stream.state = State::Dialling(tries + 1);
@@ -397,18 +398,18 @@ impl Network {
             if let Some(stream) = self.streams.get(conn) {
                 stream.state = State::Asked;
             }
-            self.tell(target, NetEventKind::Incoming { conn, remote });
+            self.tell(target, NetEventKind::Incoming { conn: conn.other(), remote });
         } else {
             let back = self.distance(target, dialler);
-            self.over_after(back, EndId { conn, side: Side::Dialler }, OverBy::Refused);
+            self.over_after(back, conn, OverBy::Refused);
         }
     }
 
     /// Puts an end in the queue of its host's uplink, if it has something to send and may.
-    fn wait_for_uplink(&mut self, id: EndId) {
-        let Some(stream) = self.streams.get(id.conn) else { return };
+    fn wait_for_uplink(&mut self, id: ConnId) {
+        let Some(stream) = self.streams.get(id) else { return };
         let is_open = stream.state == State::Open;
-        let end = stream.end(id.side);
+        let end = stream.end(id.side());
         if is_open && !end.is_waiting && end.sendable().is_some() {
             end.is_waiting = true;
             let host = end.host;
@@ -418,7 +419,7 @@ impl Network {
     }
 
     /// The next bytes that an end sends, for its uplink: how many.
-    pub(super) fn next_chunk(&mut self, id: EndId) -> Option<usize> {
+    pub(super) fn next_chunk(&mut self, id: ConnId) -> Option<usize> {
         let host = self.streams.end(id)?.host;
         let at_once = (self.host(host).link.up_bytes_per_s / 500).clamp(CHUNK, CHUNK_AT_MOST);
         let end = self.streams.end(id)?;
@@ -431,18 +432,18 @@ impl Network {
         Some(bytes)
     }
 
-    pub(super) fn chunk_leaves(&mut self, id: EndId, bytes: usize) {
+    pub(super) fn chunk_leaves(&mut self, id: ConnId, bytes: usize) {
         let Some(end) = self.streams.end(id).filter(|end| !end.is_gone) else { return };
         if bytes > 0 && end.close == Close::Open {
             let host = end.host;
-            self.tell(host, NetEventKind::Sent { conn: id.conn, bytes });
+            self.tell(host, NetEventKind::Sent { conn: id, bytes });
         }
         self.travel(id, bytes);
         self.wait_for_uplink(id);
     }
 
     /// Sends bytes over the distance.
-    fn travel(&mut self, id: EndId, bytes: usize) {
+    fn travel(&mut self, id: ConnId, bytes: usize) {
         let Some((from, to)) = self.hosts_of(id) else { return };
         if self.is_cut(from, to) || !self.host(to).is_up {
             return self.stall(id, bytes);
@@ -465,7 +466,7 @@ impl Network {
         self.at(at, super::Due::Stream(Due::Arrives(id, bytes as u32)));
     }
 
-    fn chunk_arrives(&mut self, id: EndId, bytes: usize) {
+    fn chunk_arrives(&mut self, id: ConnId, bytes: usize) {
         let Some((from, to)) = self.hosts_of(id) else { return };
         if !self.host(to).is_up {
             return self.stall(id, bytes);
@@ -483,15 +484,15 @@ impl Network {
         }
     }
 
-    fn chunk_delivered(&mut self, id: EndId, bytes: usize) {
+    fn chunk_delivered(&mut self, id: ConnId, bytes: usize) {
         let Some((_, to)) = self.hosts_of(id) else { return };
         if !self.host(to).is_up {
             return self.stall(id, bytes);
         }
-        let Some(stream) = self.streams.get(id.conn) else { return };
+        let Some(stream) = self.streams.get(id) else { return };
         let listens =
-            !stream.end(id.other().side).is_gone && stream.end(id.other().side).close == Close::Open;
-        let end = stream.end(id.side);
+            !stream.end(id.other().side()).is_gone && stream.end(id.other().side()).close == Close::Open;
+        let end = stream.end(id.side());
         // A host that forgot the stream since has nothing to deliver.
         if end.is_gone {
             return;
@@ -499,22 +500,22 @@ impl Network {
         let data = end.take(bytes);
         let growth = if end.window < end.threshold { bytes } else { SEGMENT * bytes / end.window.max(1) };
         end.window = (end.window + growth).min(WINDOW_AT_MOST);
-        let is_over = end.close == Close::OnItsWay && end.queued == 0 && end.stalled == 0;
+        let is_over = end.close == Close::OnItsWay && end.queued == 0 && end.retrying.is_none();
         if listens && !data.is_empty() {
-            self.tell(to, NetEventKind::Received { conn: id.conn, data });
+            self.tell(to, NetEventKind::Received { conn: id.other(), data });
         }
         if is_over {
             if listens {
-                self.tell(to, NetEventKind::Closed { conn: id.conn, error: None });
+                self.tell(to, NetEventKind::Closed { conn: id.other(), error: None });
             }
-            self.streams.remove(id.conn);
+            self.streams.remove(id);
         } else {
             self.wait_for_uplink(id);
         }
     }
 
     /// Bytes that do not get through: they are tried again, all that wait at once.
-    fn stall(&mut self, id: EndId, bytes: usize) {
+    fn stall(&mut self, id: ConnId, bytes: usize) {
         let now = self.now;
         let Some(end) = self.streams.end(id).filter(|end| !end.is_gone) else { return };
         end.stalled += bytes;
@@ -525,15 +526,17 @@ impl Network {
         }
     }
 
-    fn retry(&mut self, id: EndId) {
+    fn retry(&mut self, id: ConnId) {
         let Some((from, to)) = self.hosts_of(id) else { return };
         let (now, is_through) = (self.now, !self.is_cut(from, to) && self.host(to).is_up);
         let Some(end) = self.streams.end(id).filter(|end| !end.is_gone) else { return };
         let Some((since, wait)) = end.retrying else { return };
         if is_through {
             end.retrying = None;
-            let bytes = std::mem::take(&mut end.stalled);
-            self.travel(id, bytes);
+            end.flying -= std::mem::take(&mut end.stalled);
+            if end.close == Close::OnItsWay {
+                end.close = Close::Wanted;
+            }
             self.wait_for_uplink(id);
         } else if now - since >= GIVEN_UP_AFTER {
             self.over(id, OverBy::TimedOut);
@@ -544,32 +547,32 @@ impl Network {
         }
     }
 
-    fn over_after(&mut self, after: Duration, end: EndId, by: OverBy) {
+    fn over_after(&mut self, after: Duration, end: ConnId, by: OverBy) {
         self.later(after, super::Due::Stream(Due::Over(end, by)));
     }
 
     /// Ends a stream for one end. The other, if it knows of it still, finds out when it sends.
-    fn over(&mut self, id: EndId, by: OverBy) {
-        let Some(stream) = self.streams.get(id.conn) else { return };
+    fn over(&mut self, id: ConnId, by: OverBy) {
+        let Some(stream) = self.streams.get(id) else { return };
         let was_dialling = stream.state != State::Open;
-        let other_is_gone = stream.end(id.other().side).is_gone;
-        let end = stream.end(id.side);
+        let other_is_gone = stream.end(id.other().side()).is_gone;
+        let end = stream.end(id.side());
         if !end.is_gone && end.close == Close::Open {
             let (host, error) = (end.host, Some(by.error()));
-            self.tell(host, NetEventKind::Closed { conn: id.conn, error });
+            self.tell(host, NetEventKind::Closed { conn: id, error });
         }
         if let Some(end) = self.streams.end(id) {
             end.forget();
         }
         if was_dialling || other_is_gone || by == OverBy::Reset {
-            self.streams.remove(id.conn);
+            self.streams.remove(id);
         }
     }
 
     /// Who sends at this end, and to whom.
-    fn hosts_of(&mut self, id: EndId) -> Option<(HostId, HostId)> {
-        let stream = self.streams.get(id.conn)?;
-        Some((stream.end(id.side).host, stream.end(id.other().side).host))
+    fn hosts_of(&mut self, id: ConnId) -> Option<(HostId, HostId)> {
+        let stream = self.streams.get(id)?;
+        Some((stream.end(id.side()).host, stream.end(id.other().side()).host))
     }
 
     /// A stream needs the way there and the way back.

@@ -39,13 +39,13 @@ impl World {
                     let Some((conn, unsent)) = raw.streams.get_mut(&stream) else { continue };
                     if *unsent < SOCKET_BUFFER {
                         *unsent += data.len();
-                        self.net.send(now, host, *conn, data);
+                        self.net.send(now, *conn, data);
                     }
                 }
                 hostile::Action::Close { stream } => {
                     if let Some((conn, _)) = raw.streams.remove(&stream) {
                         raw.conns.remove(&conn);
-                        self.net.close(now, host, conn);
+                        self.net.close(now, conn);
                     }
                 }
             }

@@ -388,7 +388,7 @@ impl World {
             }
             Who::Attacker(raw) => {
                 if let NetEventKind::Incoming { conn, .. } = kind {
-                    self.net.accept(self.now, host, conn);
+                    self.net.accept(self.now, conn);
                 }
                 if let Some(input) = attacker::attacker_input(raw, kind) {
                     self.attack(host, input);
@@ -483,7 +483,7 @@ impl World {
                 if stream.in_flight > window {
                     self.breaches.push(format!("law 10: {host:?} has {} bytes in flight", stream.in_flight));
                 }
-                self.net.send(now, host, stream.conn, data);
+                self.net.send(now, stream.conn, data);
             }
             Action::Storage { torrent, operation } => {
                 let Some(volume) = volume_of(peer, torrent) else { return };
@@ -508,12 +508,12 @@ impl World {
             Action::Adopt { ticket, stream } => {
                 let conn = ConnId(ticket.0);
                 peer.attach(stream, conn);
-                self.net.accept(now, host, conn);
+                self.net.accept(now, conn);
             }
-            Action::Refuse { ticket } => self.net.refuse(now, host, ConnId(ticket.0)),
+            Action::Refuse { ticket } => self.net.refuse(now, ConnId(ticket.0)),
             Action::Close { stream } => {
                 if let Some(conn) = peer.detach(stream) {
-                    self.net.close(now, host, conn);
+                    self.net.close(now, conn);
                 }
             }
             Action::Open { torrent, info_hash } => drop(peer.open.insert(torrent, info_hash)),
