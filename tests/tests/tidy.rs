@@ -120,8 +120,9 @@ fn names_say_what_is_inside() {
 }
 
 #[test]
-fn core_has_no_clock_no_entropy_and_no_hash_order() {
-    for (path, text) in rust_files().into_iter().filter(|(path, _)| path.starts_with("core/src/")) {
+fn core_and_the_simulated_world_have_no_clock_no_entropy_and_no_hash_order() {
+    let pure = |path: &str| path.starts_with("core/src/") || path.starts_with("drivers/sim/src/");
+    for (path, text) in rust_files().into_iter().filter(|(path, _)| pure(path)) {
         for (word, reason) in BANNED_IN_CORE {
             // Prose may name what code must not.
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -131,15 +132,16 @@ fn core_has_no_clock_no_entropy_and_no_hash_order() {
 }
 
 #[test]
-fn links_of_the_front_page_lead_somewhere() {
-    let page = fs::read_to_string(root().join("README.md")).expect("a front page");
-    let links = page.match_indices("](").map(|(at, mark)| {
-        let rest = &page[at + mark.len()..];
-        &rest[..rest.find([')', '#', ' ']).unwrap_or(rest.len())]
-    });
-    for link in links.filter(|link| !link.is_empty() && !link.contains("://") && !link.starts_with("mailto:"))
-    {
-        assert!(root().join(link).exists(), "README.md links to {link}, which is not there");
+fn links_of_pages_lead_somewhere() {
+    for (path, text) in files("md") {
+        let folder = root().join(&path).parent().expect("a folder").to_owned();
+        let links = text.match_indices("](").map(|(at, mark)| {
+            let rest = &text[at + mark.len()..];
+            &rest[..rest.find([')', '#', ' ']).unwrap_or(rest.len())]
+        });
+        for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
+            assert!(folder.join(link).exists(), "{path} links to {link}, which is not there");
+        }
     }
 }
 
@@ -200,8 +202,14 @@ fn function_name(line: &str) -> Option<&str> {
     (is_head && !name.is_empty()).then_some(name)
 }
 
-/// Path from the root, with `/`, and text of every Rust file of the project.
 fn rust_files() -> Vec<(String, String)> {
+    let files = files("rs");
+    assert!(files.len() > 20, "the walk found only {} files", files.len());
+    files
+}
+
+/// Path from the root, with `/`, and text of every file of the project with this extension.
+fn files(wanted: &str) -> Vec<(String, String)> {
     let mut files = Vec::new();
     let mut ahead = vec![root()];
     while let Some(dir) = ahead.pop() {
@@ -212,13 +220,12 @@ fn rust_files() -> Vec<(String, String)> {
                 if name != "target" && !name.starts_with('.') {
                     ahead.push(path);
                 }
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == wanted) {
                 let relative = path.strip_prefix(root()).expect("below the root").display().to_string();
                 files.push((relative.replace('\\', "/"), fs::read_to_string(&path).expect("a text")));
             }
         }
     }
-    assert!(files.len() > 20, "the walk found only {} files", files.len());
     files
 }
 

@@ -23,6 +23,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
     rc::Rc,
+    time::Duration,
 };
 
 const PIECES: u32 = 20;
@@ -324,7 +325,7 @@ fn who_gives_up_with_a_good_disk_fails_the_run_and_with_a_bad_one_is_started_aga
 fn who_is_not_complete_in_time_fails_the_run() {
     let fault = "[[fault]]\nwhat = \"power-loss\"\nwho = [\"seed\"]\nat = \"2 s\"";
     let mut plan = plan(fault);
-    plan.finish_by = plan.faults_end + std::time::Duration::from_secs(10);
+    plan.finish_by = plan.faults_end + Duration::from_secs(10);
     let report = Run::new(&plan, Toy::default(), swarm::Config::default()).finish();
     let failure = report.failure.expect("a failure");
     assert_eq!(failure.to_string(), "2 of 2 leechers are not complete at 70.000000s; the first is host 1");
