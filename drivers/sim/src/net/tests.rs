@@ -2,7 +2,6 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
 const PORT: u16 = 6881;
