@@ -70,6 +70,8 @@ pub struct Trouble {
     pub slow_ppm: u32,
     /// By how much.
     pub slow: Duration,
+    /// There is no room for another byte: a write that needs some gives [`StorageError::Full`].
+    pub is_full: bool,
 }
 
 /// The disk of one host.
@@ -229,10 +231,11 @@ impl Disk {
             return Err(StorageError::Io);
         }
         let end = offset.checked_add(data.len() as u64).ok_or(StorageError::Full)?;
-        if let Some(capacity) = self.config.capacity {
+        let used = || self.volumes.iter().map(Volume::bytes_used).sum::<u64>();
+        let capacity = if self.trouble.is_full { Some(0) } else { self.config.capacity };
+        if let Some(capacity) = capacity {
             let needed = self.volume(volume).map_or(0, |volume| volume.room_needed(file, offset..end));
-            let used: u64 = self.volumes.iter().map(Volume::bytes_used).sum();
-            if needed > 0 && used + needed > capacity {
+            if needed > 0 && used() + needed > capacity {
                 return Err(StorageError::Full);
             }
         }

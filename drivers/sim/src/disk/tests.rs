@@ -197,6 +197,9 @@ fn a_full_disk_takes_no_more_but_lets_what_is_there_be_written_over() {
     host.disk.set_capacity(Some(0));
     assert_eq!(host.write_right(0, 49_000, 16_000), Ok(()));
     host.disk.set_capacity(None);
+    host.disk.set_trouble(always(|it| it.is_full = true));
+    assert_eq!(host.write_right(2, 4000, 1), Err(Full));
+    host.disk.set_trouble(Trouble::default());
     assert_eq!(host.write_right(2, 4000, 1), Ok(()));
 }
 

@@ -269,6 +269,8 @@ pub struct DiskTrouble {
     pub slow: Share,
     /// How much.
     pub slow_by: Span,
+    /// Whether there is no room for another byte.
+    pub full: bool,
 }
 
 /// Why a text is no scenario.

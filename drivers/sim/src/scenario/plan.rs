@@ -328,6 +328,7 @@ const fn disk_trouble(trouble: &file::DiskTrouble) -> Trouble {
         corrupt_write_ppm: trouble.corrupt_writes.0,
         slow_ppm: trouble.slow.0,
         slow: trouble.slow_by.duration(),
+        is_full: trouble.full,
     }
 }
 

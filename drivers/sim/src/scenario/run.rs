@@ -226,7 +226,7 @@ impl<'a, S: Stage> Run<'a, S> {
             Step::Partition(hosts) => self.stage.partition(&hosts, true),
             Step::Heal(hosts) => self.stage.partition(&hosts, false),
             Step::Trouble(number, trouble) => {
-                if trouble.read_error_ppm > 0 || trouble.write_error_ppm > 0 {
+                if trouble.read_error_ppm > 0 || trouble.write_error_ppm > 0 || trouble.is_full {
                     self.troubled.insert(number);
                 }
                 if trouble.corrupt_write_ppm > 0 {

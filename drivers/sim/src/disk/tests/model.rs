@@ -173,6 +173,7 @@ proptest! {
     #[test]
     fn the_same_seed_gives_the_same_life(steps in prop::collection::vec(step(), 0..60), seed in any::<u8>()) {
         let trouble = Trouble {
+            is_full: false,
             read_error_ppm: 100_000,
             write_error_ppm: 100_000,
             corrupt_read_ppm: 100_000,
