@@ -73,8 +73,9 @@ fn under_many(attack: Attack, attackers: u32) -> Outcome {
     };
     let info_hash = content.info().info_hash;
     let honest = [world.add_peer(config.clone()), world.add_peer(config)];
-    let attackers: Vec<HostId> =
-        (0..3).map(|_| world.add_attacker(attack, &content, Link::default(), Reach::Public)).collect();
+    let attackers: Vec<HostId> = (0..attackers)
+        .map(|_| world.add_attacker(attack, &content, Link::default(), Reach::Public))
+        .collect();
     world.add_torrent(honest[0], &content, true, Vec::new());
     world.add_torrent(honest[1], &content, false, Vec::new());
     honest.into_iter().chain(attackers.iter().copied()).for_each(|host| world.start(host));
