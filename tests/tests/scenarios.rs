@@ -49,6 +49,7 @@ scenarios! {
     lossy_long_links_deliver: "lossy-links",
     all_encryption_policies_mix: "mixed-encryption",
     poisoners_do_no_harm: "poisoners",
+    strangers_of_every_kind_do_no_harm: "attackers",
     slow_disks_are_not_overrun: "slow-disks",
     failing_disks_cost_time_and_nothing_else: "failing-disks",
     power_loss_costs_nothing_verified: "power-loss",
@@ -72,15 +73,27 @@ fn every_scenario_is_held_and_explained() {
 #[test]
 fn the_same_seed_is_the_same_life_with_and_without_a_plot_and_a_trace() {
     let scratch = Scratch::new();
-    let first = simulate(&scratch, "churn", 5, &[]);
+    let first = simulate(&scratch, "power-loss", 5, &["--peers", "4"]);
     let (plot, trace) = (scratch.path("plot.svg"), scratch.path("trace"));
     let paths = [plot.to_str().expect("text"), trace.to_str().expect("text")];
-    let second = simulate(&scratch, "churn", 5, &["--plot", paths[0], "--trace", paths[1]]);
+    let watched = ["--peers", "4", "--plot", paths[0], "--trace", paths[1]];
+    let second = simulate(&scratch, "power-loss", 5, &watched);
     for same in ["trace_hash", "events", "median_s", "last_s"] {
         assert_eq!(first[same], second[same], "{same}");
     }
     assert!(fs::read_to_string(plot).expect("a plot").starts_with("<svg"));
-    assert!(fs::metadata(trace).expect("a trace").len() > 0);
+
+    let replayed = Convoy::new(&scratch, "replay").arg(&trace).run();
+    assert_eq!(replayed.code, Some(0), "{}", replayed.stderr);
+    let line = replayed.lines.iter().find(|line| line["event"] == "replayed").expect("an outcome");
+    assert!(line["lives"].as_u64() > Some(4), "a host that lost power begins anew: {line}");
+    assert_eq!(line["steps"], first["events"]);
+
+    let told = fs::read_to_string(&trace).expect("a trace");
+    fs::write(&trace, told.replacen("\"unchoke", "\"choke", 1).replacen("\"connect\":", "\"conect\":", 1))
+        .expect("written");
+    let replayed = Convoy::new(&scratch, "replay").arg(&trace).run();
+    assert_eq!(replayed.code, Some(1), "a trace that was tampered with: {}", replayed.stderr);
 }
 
 #[test]
