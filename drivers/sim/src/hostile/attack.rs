@@ -25,11 +25,11 @@ pub enum Attack {
     HaveOutOfRange,
     /// 10: every `have` twice, and a bitfield behind them.
     RepeatedHaves,
-    /// 11: a bitfield with spare bits set.
+    /// 11: a bitfield with spare bits set, or too long where there are none.
     SpareBits,
     /// 13: requests that overflow, are empty, too long, or come while choked.
     BadRequests,
-    /// 14: ten thousand requests a second for one block, and as many cancels.
+    /// 14: ten thousand requests a second, many for the same block, and half as many cancels.
     RequestFlood,
     /// 15: blocks that nobody asked for.
     UnaskedBlocks,
@@ -66,7 +66,7 @@ const INTERESTED: u8 = 2;
 const NOT_INTERESTED: u8 = 3;
 const HAVE: u8 = 4;
 const BITFIELD: u8 = 5;
-const REQUEST: u8 = 6;
+pub(super) const REQUEST: u8 = 6;
 const PIECE: u8 = 7;
 const CANCEL: u8 = 8;
 const EXTENDED: u8 = 20;
@@ -80,6 +80,8 @@ pub(super) struct Scene<'a> {
     pub(super) peer_id: PeerId,
     /// How often it spoke from time to time on this stream.
     pub(super) turn: u32,
+    /// How many requests it had on this stream before.
+    pub(super) asked: u32,
     pub(super) out: &'a mut BytesMut,
 }
 
@@ -178,7 +180,14 @@ impl Attack {
                 }
                 message(out, BITFIELD, &everything(pieces));
             }
-            Self::SpareBits => message(out, BITFIELD, &vec![0xff; pieces as usize / 8 + 1]),
+            Self::SpareBits => {
+                let mut bits = everything(pieces);
+                match bits.last_mut().filter(|_| !pieces.is_multiple_of(8)) {
+                    Some(last) => *last |= 1,
+                    None => bits.push(0xff),
+                }
+                message(out, BITFIELD, &bits);
+            }
             Self::Poisoner | Self::Snubber | Self::Trickler => {
                 message(out, BITFIELD, &everything(pieces));
                 message(out, UNCHOKE, &[]);
@@ -197,11 +206,13 @@ impl Attack {
 
     /// What it says from time to time.
     pub(super) fn speak(self, scene: &mut Scene<'_>) {
-        let Scene { content, turn, out, .. } = scene;
+        let Scene { content, turn, asked, out, .. } = scene;
+        let asked = *asked;
         let (turn, pieces) = (*turn, content.info().geometry.pieces());
         match self {
             Self::KeepAliveFlood => out.put_bytes(0, 400),
-            Self::HugeLength | Self::Trickler => out.put_u8(0),
+            Self::HugeLength => out.put_u8(0),
+            Self::Trickler if asked > 0 => out.put_u8(0),
             Self::BadRequests => {
                 request(out, REQUEST, u32::MAX, u32::MAX, u32::MAX);
                 request(out, REQUEST, 0, 0, 0);
@@ -210,9 +221,13 @@ impl Attack {
                 request(out, REQUEST, turn % pieces, 0, BLOCK);
             }
             Self::RequestFlood => {
-                for _ in 0..1000 {
-                    request(out, REQUEST, 0, 0, BLOCK);
-                    request(out, CANCEL, 0, 0, BLOCK);
+                // Half of them are taken back, and half of the rest ask again for what is asked for.
+                for number in 0..1000 {
+                    let piece = number / 2 % pieces;
+                    request(out, REQUEST, piece, 0, BLOCK);
+                    if number % 2 == 0 {
+                        request(out, CANCEL, piece, 0, BLOCK);
+                    }
                 }
             }
             Self::UnaskedBlocks => {
@@ -259,7 +274,8 @@ impl Attack {
                 }
                 block(scene.out, piece, begin, &data);
             }
-            Self::Trickler if scene.turn == 0 => {
+            // One block is enough for a day.
+            Self::Trickler if scene.asked == 0 => {
                 scene.out.put_u32(length + 9);
                 scene.out.put_u8(PIECE);
                 scene.out.put_u32(piece);

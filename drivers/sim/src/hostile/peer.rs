@@ -2,7 +2,7 @@
 
 use super::{
     Action, FIRST_ACCEPTED, Input,
-    attack::{Attack, HANDSHAKE, Scene},
+    attack::{Attack, HANDSHAKE, REQUEST, Scene},
 };
 use crate::content::Content;
 use bytes::{Buf, BytesMut};
@@ -37,6 +37,7 @@ struct Talk {
     is_open: bool,
     has_greeted: bool,
     turn: u32,
+    asked: u32,
     received: BytesMut,
 }
 
@@ -56,7 +57,15 @@ impl Peer {
     fn talk(&mut self, target: Option<SocketAddr>) -> Talk {
         let mut peer_id = PeerId(*b"-XX0000-............");
         self.random.fill_public(&mut peer_id.0[8..]);
-        Talk { target, peer_id, is_open: false, has_greeted: false, turn: 0, received: BytesMut::new() }
+        Talk {
+            target,
+            peer_id,
+            is_open: false,
+            has_greeted: false,
+            turn: 0,
+            asked: 0,
+            received: BytesMut::new(),
+        }
     }
 
     /// Dials whom it is time to dial.
@@ -88,8 +97,8 @@ impl Peer {
     fn say(&mut self, stream: u32, out: &mut Outbox<Action>, words: impl FnOnce(Attack, &mut Scene<'_>)) {
         let Some(talk) = self.streams.get(&stream) else { return };
         let mut bytes = BytesMut::new();
-        let (peer_id, turn) = (talk.peer_id, talk.turn);
-        words(self.attack, &mut Scene { content: &self.content, peer_id, turn, out: &mut bytes });
+        let (peer_id, turn, asked) = (talk.peer_id, talk.turn, talk.asked);
+        words(self.attack, &mut Scene { content: &self.content, peer_id, turn, asked, out: &mut bytes });
         if !bytes.is_empty() {
             out.push(Action::Send { stream, data: bytes.freeze() });
         }
@@ -118,6 +127,9 @@ impl Peer {
             self.streams.get_mut(&stream).and_then(|talk| next_message(&mut talk.received))
         {
             self.say(stream, out, |attack, scene| attack.answer(scene, id, &payload));
+            if let Some(talk) = self.streams.get_mut(&stream).filter(|_| id == REQUEST) {
+                talk.asked += 1;
+            }
         }
     }
 }

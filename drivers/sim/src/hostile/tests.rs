@@ -11,42 +11,97 @@ use crate::{
 use convoy_core::{
     Deadline, Instant, Outbox, Seed,
     engine::{self, Config, Event},
+    id::{AcceptTicket, StreamId},
     mse,
 };
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    rc::Rc,
+    time::Duration,
+};
 
 const MIB: u64 = 1 << 20;
+/// What a handshake may take, with what the network adds.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(31);
 /// How long everybody is watched.
 const WATCHED: Duration = Duration::from_secs(120);
 
 /// What came of an attack.
+#[derive(Default)]
 struct Outcome {
-    /// Streams that the honest two closed or refused.
-    closed: u32,
+    /// Streams that attackers opened and the honest two ended.
+    ended: Vec<Ended>,
     /// Pieces that did not match their hash.
     corrupt_pieces: usize,
     /// When the honest leecher was complete.
     completed: Option<Instant>,
 }
 
-/// Counts the streams that engines close or refuse.
-struct Closed(Rc<Cell<u32>>);
+/// A stream of an attacker that was thrown out.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    after: Duration,
+    /// Bytes that it sent, and that it got.
+    sent: usize,
+    got: usize,
+}
 
-impl Observer for Closed {
+/// Watches the streams that attackers open.
+#[derive(Clone, Default)]
+struct Watch(Rc<RefCell<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    attackers: BTreeSet<IpAddr>,
+    asked: BTreeSet<(HostId, AcceptTicket)>,
+    open: BTreeMap<(HostId, StreamId), (Instant, Ended)>,
+    ended: Vec<Ended>,
+}
+
+impl Observer for Watch {
     fn life(&mut self, _: HostId, _: &Config, _: Seed) {}
 
     fn step(
         &mut self,
-        _: HostId,
-        _: Instant,
-        _: Option<engine::Input>,
+        host: HostId,
+        at: Instant,
+        input: Option<engine::Input>,
         actions: &[engine::Action],
         _: Option<Deadline>,
     ) {
-        let closes = |action: &&engine::Action| {
-            matches!(action, engine::Action::Close { .. } | engine::Action::Refuse { .. })
-        };
-        self.0.set(self.0.get() + actions.iter().filter(closes).count() as u32);
+        let seen = &mut *self.0.borrow_mut();
+        match input {
+            Some(engine::Input::Accepted { ticket, remote }) if seen.attackers.contains(&remote.ip()) => {
+                seen.asked.insert((host, ticket));
+            }
+            Some(engine::Input::Received { stream, data }) => {
+                if let Some((_, ended)) = seen.open.get_mut(&(host, stream)) {
+                    ended.sent += data.len();
+                }
+            }
+            _ => {}
+        }
+        for action in actions {
+            match action {
+                engine::Action::Adopt { ticket, stream } if seen.asked.remove(&(host, *ticket)) => {
+                    let ended = Ended { after: Duration::ZERO, sent: 0, got: 0 };
+                    seen.open.insert((host, *stream), (at, ended));
+                }
+                engine::Action::Send { stream, data } => {
+                    if let Some((_, ended)) = seen.open.get_mut(&(host, *stream)) {
+                        ended.got += data.len();
+                    }
+                }
+                engine::Action::Close { stream } => {
+                    if let Some((since, ended)) = seen.open.remove(&(host, *stream)) {
+                        seen.ended.push(Ended { after: at - since, ..ended });
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 }
 
@@ -76,6 +131,9 @@ fn under_many(attack: Attack, attackers: u32) -> Outcome {
     let attackers: Vec<HostId> = (0..attackers)
         .map(|_| world.add_attacker(attack, &content, Link::default(), Reach::Public))
         .collect();
+    let (mut outcome, watch) = (Outcome::default(), Watch::default());
+    watch.0.borrow_mut().attackers = attackers.iter().map(|host| world.address(*host).ip()).collect();
+    world.observe(Box::new(watch.clone()));
     world.add_torrent(honest[0], &content, true, Vec::new());
     world.add_torrent(honest[1], &content, false, Vec::new());
     honest.into_iter().chain(attackers.iter().copied()).for_each(|host| world.start(host));
@@ -86,9 +144,6 @@ fn under_many(attack: Attack, attackers: u32) -> Outcome {
         world.tell(honest[1], info_hash, world.address(attacker));
     }
     world.tell(honest[1], info_hash, world.address(honest[0]));
-    let mut outcome = Outcome { closed: 0, corrupt_pieces: 0, completed: None };
-    let closed = Rc::new(Cell::new(0));
-    world.observe(Box::new(Closed(Rc::clone(&closed))));
     while world.now() < Instant::ZERO + WATCHED {
         world.run_until(world.now() + Duration::from_millis(500));
         for host in honest {
@@ -106,7 +161,7 @@ fn under_many(attack: Attack, attackers: u32) -> Outcome {
         }
     }
     assert_eq!(world.breaches(), &[] as &[String], "{attack:?}");
-    outcome.closed = closed.get();
+    outcome.ended = watch.0.take().ended;
     outcome
 }
 
@@ -122,7 +177,11 @@ fn completes_within(outcome: &Outcome, most: Duration) {
 fn thrown_out(attack: Attack) -> Outcome {
     let outcome = under(attack);
     completes_within(&outcome, Duration::from_secs(40));
-    assert!(outcome.closed >= 6, "{attack:?}: only {} were closed", outcome.closed);
+    assert!(outcome.ended.len() >= 6, "{attack:?}: only {:?} were thrown out", outcome.ended);
+    assert!(
+        outcome.ended.iter().any(|stream| stream.sent > 0) || attack == Attack::Silent,
+        "{attack:?} said nothing"
+    );
     outcome
 }
 
@@ -214,12 +273,14 @@ fn bad_input_20_an_odd_extended_handshake_is_ignored() {
 
 #[test]
 fn bad_input_24_a_slow_handshake_has_a_deadline() {
-    thrown_out(Attack::Slowloris);
+    let outcome = thrown_out(Attack::Slowloris);
+    assert!(outcome.ended.iter().all(|stream| stream.after <= HANDSHAKE_TIMEOUT), "{:?}", outcome.ended);
 }
 
 #[test]
 fn bad_input_24_silence_has_a_deadline() {
-    thrown_out(Attack::Silent);
+    let outcome = thrown_out(Attack::Silent);
+    assert!(outcome.ended.iter().all(|stream| stream.after <= HANDSHAKE_TIMEOUT), "{:?}", outcome.ended);
 }
 
 #[test]
@@ -229,18 +290,22 @@ fn bad_input_25_another_torrents_handshake_ends_the_stream() {
 
 #[test]
 fn bad_input_26_a_key_of_zero_ends_the_stream() {
-    thrown_out(Attack::ZeroKey);
+    let outcome = thrown_out(Attack::ZeroKey);
+    let unanswered = |stream: &Ended| stream.got == 0 && stream.after < Duration::from_secs(1);
+    assert!(outcome.ended.iter().all(unanswered), "{:?}", outcome.ended);
 }
 
 #[test]
 fn bad_input_27_a_key_that_looks_plain_is_a_key() {
-    // It goes on to the sync pattern that never comes, and is not taken for a bad plain handshake.
-    thrown_out(Attack::PlainLookingKey);
+    let outcome = thrown_out(Attack::PlainLookingKey);
+    assert!(outcome.ended.iter().all(|stream| stream.got >= 96), "no key in return: {:?}", outcome.ended);
 }
 
 #[test]
 fn bad_input_28_pads_end() {
-    thrown_out(Attack::EndlessPad);
+    // 100 bytes a second: the window of 532 is over long before the handshake's time is.
+    let outcome = thrown_out(Attack::EndlessPad);
+    assert!(outcome.ended.iter().all(|stream| stream.after < Duration::from_secs(10)), "{:?}", outcome.ended);
 }
 
 #[test]
