@@ -2,6 +2,7 @@
 
 use super::quantity::{Between, Rate, Share, Size, Span};
 use crate::hostile::Attack;
+use convoy_core::swarm;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -88,6 +89,9 @@ pub struct Group {
     /// What they store on.
     #[serde(default)]
     pub disk: Disk,
+    /// How much of unfinished pieces their engines keep in memory; the rest is read back to be hashed.
+    #[serde(default = "hash_memory")]
+    pub hash_memory: Size,
     /// Whether their streams are encrypted: dealt out in turn.
     #[serde(default = "disabled")]
     pub encryption: Vec<Encryption>,
@@ -371,6 +375,10 @@ const fn all() -> Share {
 
 fn public() -> Vec<Reach> {
     vec![Reach::Public]
+}
+
+fn hash_memory() -> Size {
+    Size(swarm::Config::default().hash_memory as u64)
 }
 
 /// It costs the simulator more than all the rest.

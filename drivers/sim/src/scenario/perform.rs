@@ -20,6 +20,7 @@ use convoy_core::{
     engine::{self, Event, Memory},
     id::PieceIndex,
     storage::Geometry,
+    swarm,
 };
 use std::{
     any::Any,
@@ -103,8 +104,10 @@ impl Stage for WorldStage {
         let id = if let Role::Attack(attack) = host.role {
             self.world.add_attacker(attack, &self.content, host.link, host.reach)
         } else {
+            let engine = engine::Config::default();
+            let swarm = swarm::Config { hash_memory: host.hash_memory, ..engine.swarm };
             let id = self.world.add_peer(PeerConfig {
-                engine: engine::Config { encryption: host.encryption, ..engine::Config::default() },
+                engine: engine::Config { encryption: host.encryption, swarm, ..engine },
                 link: host.link,
                 reach: host.reach,
                 disk: host.disk,

@@ -57,6 +57,8 @@ pub struct HostPlan {
     pub reach: Reach,
     /// What it stores on.
     pub disk: DiskConfig,
+    /// How many bytes of unfinished pieces its engine keeps.
+    pub hash_memory: usize,
     /// Whether its streams are encrypted.
     pub encryption: mse::Config,
 }
@@ -275,6 +277,7 @@ fn draw_host(group: &file::Group, place: u32, random: &mut Random) -> HostPlan {
             flush: group.disk.flush.draw(random).duration(),
             capacity: None,
         },
+        hash_memory: group.hash_memory.0 as usize,
         encryption: encryption(
             group.encryption[place % turns],
             group.encryption_level[place / turns % group.encryption_level.len()],
