@@ -81,6 +81,7 @@ impl Engine {
                 self.statistics.count_peer(info.encryption);
                 Event::PeerConnected { info_hash, peer: info }
             }
+            swarm::Action::Metadata(info) => Event::Metadata { info },
             swarm::Action::Checked { have } => {
                 self.dial(now, torrent, out);
                 Event::Checked { info_hash, have }

@@ -1,7 +1,7 @@
 //! The engine's machine: torrents, streams, commands, clocks.
 
 use super::{
-    Action, AddTorrent, Command, Config, Event, Input, Refusal, StreamError,
+    Action, AddTorrent, Command, Config, Event, FetchTorrent, Input, Refusal, StreamError,
     candidates::{Backoff, Candidates},
     limit::RateLimits,
     names::Names,
@@ -15,8 +15,8 @@ use crate::{
     mse,
     random::Seed,
     slab::Slab,
-    storage::{Layout, Resume},
-    swarm::{self, Memory, Setup, Swarm},
+    storage::Resume,
+    swarm::{self, Content, Memory, Setup, Swarm},
     time::Clock,
     wire,
 };
@@ -195,6 +195,7 @@ impl Engine {
     fn on_command(&mut self, now: Instant, command: Command, out: &mut Outbox<Action>) {
         match command {
             Command::Add(add) => self.add(now, *add, out),
+            Command::Fetch(fetch) => self.fetch(now, *fetch, out),
             Command::Remove { info_hash } => {
                 if let Some(torrent) = self.find(info_hash) {
                     torrent.1.removing = true;
@@ -232,43 +233,76 @@ impl Engine {
 
     fn add(&mut self, now: Instant, add: AddTorrent, out: &mut Outbox<Action>) {
         let info_hash = add.info.info_hash;
-        let layout =
-            Layout::new(add.info.files.iter().map(|file| (file.length, file.padding)), add.info.geometry);
+        let layout = add.info.layout();
         let (pieces, files) = (layout.geometry().pieces(), layout.file_count());
         let resume = add.resume.filter(|resume| resume.info_hash == info_hash && resume.have.len() == pieces);
         let resume = resume.unwrap_or_else(|| Resume::unknown(info_hash, pieces, files));
         let verdict = resume.trusted(&layout, &add.on_disk);
-        if let Err(why) = self.may_add(info_hash, add.on_disk.len() == add.info.files.len()) {
+        let fits = add.on_disk.len() == add.info.files.len();
+        let fetching = self.find(info_hash).filter(|(_, torrent)| torrent.swarm.is_fetching());
+        let fetching = fetching.map(|(id, _)| id).filter(|_| fits);
+        if fetching.is_none()
+            && let Err(why) = self.may_add(info_hash, fits)
+        {
             return out.push(Action::Event(Event::Refused { info_hash, why }));
         }
+        let content = Box::new(Content { info: add.info, verdict, paused: add.paused });
+        let (id, input) = match fetching {
+            Some(id) => (id, swarm::Input::Resolve(content)),
+            None => (self.insert(now, info_hash, swarm::Torrent::Content(content)), swarm::Input::Start),
+        };
+        if let Some(torrent) = self.torrents.get_mut(id) {
+            add.peers.into_iter().for_each(|remote| torrent.candidates.add(now, remote));
+        }
+        out.push(Action::Open { torrent: id, info_hash });
+        out.push(Action::Event(Event::Added { info_hash }));
+        self.tell_swarm(now, id, input, out);
+        self.name(id);
+        self.share_out(now, true, out);
+    }
+
+    /// Begins with a torrent of which only the name is known.
+    fn fetch(&mut self, now: Instant, fetch: FetchTorrent, out: &mut Outbox<Action>) {
+        let info_hash = fetch.info_hash;
+        if let Err(why) = self.may_add(info_hash, true) {
+            return out.push(Action::Event(Event::Refused { info_hash, why }));
+        }
+        let id = self.insert(now, info_hash, swarm::Torrent::Magnet(info_hash));
+        self.name(id);
+        if let Some(torrent) = self.torrents.get_mut(id) {
+            fetch.peers.into_iter().for_each(|remote| torrent.candidates.add(now, remote));
+        }
+        out.push(Action::Event(Event::Fetching { info_hash }));
+        self.tell_swarm(now, id, swarm::Input::Start, out);
+        self.dial(now, id, out);
+    }
+
+    fn insert(&mut self, now: Instant, info_hash: InfoHash, torrent: swarm::Torrent) -> TorrentId {
         if let Some(interval) = self.config.progress_interval.filter(|_| self.torrents.is_empty()) {
             self.next_progress = now + interval;
         }
         let peer_id = self.new_peer_id();
         let setup = Setup {
-            info: add.info,
+            torrent,
             peer_id,
-            verdict,
-            paused: add.paused,
             client: self.config.client.clone(),
             listen_port: self.local.map(|local| local.port()),
             prefers_encryption: self.config.encryption.outgoing != mse::Policy::Disabled,
             config: self.config.swarm.clone(),
         };
         let backoff = Backoff { first: self.config.redial_after, at_most: self.config.redial_at_most };
-        let mut candidates = Candidates::new(self.config.limits.candidates, backoff);
-        add.peers.into_iter().for_each(|remote| candidates.add(now, remote));
+        let candidates = Candidates::new(self.config.limits.candidates, backoff);
         let swarm = Swarm::new(setup, self.random.child_seed());
-        let torrent = Torrent { swarm, candidates, peer_id, removing: false };
-        let id = self.torrents.insert(torrent);
+        let id = self.torrents.insert(Torrent { swarm, candidates, peer_id, removing: false });
         self.by_hash.insert(info_hash, id);
+        id
+    }
+
+    /// Lets peers find a torrent by its names, all those that are known by now.
+    fn name(&mut self, id: TorrentId) {
         if let Some(torrent) = self.torrents.get(id) {
             self.names.add(torrent.swarm.info(), id);
         }
-        out.push(Action::Open { torrent: id, info_hash });
-        out.push(Action::Event(Event::Added { info_hash }));
-        self.tell_swarm(now, id, swarm::Input::Start, out);
-        self.share_out(now, true, out);
     }
 
     fn may_add(&self, info_hash: InfoHash, fits: bool) -> Result<(), Refusal> {
@@ -331,7 +365,9 @@ impl Engine {
         self.names.remove(torrent.swarm.info(), id);
         self.swarm_deadlines.set(id.index(), None);
         self.dial_deadlines.set(id.index(), None);
-        out.push(Action::Release { torrent: id });
+        if !torrent.swarm.is_fetching() {
+            out.push(Action::Release { torrent: id });
+        }
         out.push(Action::Event(Event::Removed { info_hash }));
         self.stopped_if_empty(out);
     }

@@ -117,8 +117,12 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Command {
-    /// Begin with a torrent. Answered by [`Event::Added`] or [`Event::Refused`].
+    /// Begin with a torrent, or go on with one whose metadata has come. Answered by [`Event::Added`] or
+    /// [`Event::Refused`].
     Add(Box<AddTorrent>),
+    /// Ask peers what a torrent is (BEP 9). Answered by [`Event::Fetching`] or [`Event::Refused`], then by
+    /// [`Event::Metadata`].
+    Fetch(Box<FetchTorrent>),
     /// Forget a torrent. Answered by [`Event::Removed`].
     Remove {
         /// Which.
@@ -164,6 +168,16 @@ pub struct AddTorrent {
     pub on_disk: Vec<Option<FileStamp>>,
     /// Only check what is on disk: take no peers until [`Command::Unpause`].
     pub paused: bool,
+    /// Peers known from the start.
+    pub peers: Vec<SocketAddr>,
+}
+
+/// A torrent of which only the name is known: what a magnet link says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct FetchTorrent {
+    /// Its name.
+    pub info_hash: InfoHash,
     /// Peers known from the start.
     pub peers: Vec<SocketAddr>,
 }
@@ -270,6 +284,16 @@ pub enum Event {
     Added {
         /// Which.
         info_hash: InfoHash,
+    },
+    /// Peers are being asked what a torrent is.
+    Fetching {
+        /// Which.
+        info_hash: InfoHash,
+    },
+    /// What a torrent is has come from peers, and is right. [`Command::Add`] goes on with it; the peers stay.
+    Metadata {
+        /// What it is.
+        info: Box<Info>,
     },
     /// A torrent was not added.
     Refused {

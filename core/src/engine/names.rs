@@ -19,10 +19,14 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// A torrent whose metadata came late has more names then than before.
     pub(super) fn add(&mut self, info: &Info, id: TorrentId) {
         for name in names(info) {
-            self.owners.entry(name).or_default().push(id);
-            self.skeys.add(name);
+            let owners = self.owners.entry(name).or_default();
+            if !owners.contains(&id) {
+                owners.push(id);
+                self.skeys.add(name);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     bencode::{Dict, Value},
     id::{FileIndex, InfoHash, PieceIndex},
-    storage::Geometry,
+    storage::{Geometry, Layout},
 };
 use alloc::{string::String, vec, vec::Vec};
 use bytes::Bytes;
@@ -28,6 +28,29 @@ impl Info {
     pub fn piece_hash(&self, piece: PieceIndex) -> Option<[u8; 20]> {
         let start = usize::try_from(piece.0).ok()?.checked_mul(HASH_BYTES)?;
         self.piece_hashes.get(start..)?.first_chunk().copied()
+    }
+
+    /// Where its bytes lie in its files.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        Layout::new(self.files.iter().map(|file| (file.length, file.padding)), self.geometry)
+    }
+
+    /// Stands in until the metadata is known.
+    pub(crate) fn placeholder(info_hash: InfoHash) -> Self {
+        Self {
+            info_hash,
+            info_hash_v2: None,
+            raw: Bytes::new(),
+            non_canonical: false,
+            name: String::new(),
+            multi_file: false,
+            files: Vec::new(),
+            geometry: Geometry::PLACEHOLDER,
+            piece_hashes: Bytes::new(),
+            private: false,
+            source: None,
+        }
     }
 
     /// Bytes in all files, padding included.

@@ -29,6 +29,9 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// Stands in where nothing is known yet: one piece of one byte.
+    pub(crate) const PLACEHOLDER: Self = Self { piece_length: 1, total_length: 1, pieces: 1 };
+
     /// `None` if a length is zero or there would be more than [`MAX_PIECES`] pieces.
     #[must_use]
     pub fn new(piece_length: u32, total_length: u64) -> Option<Self> {

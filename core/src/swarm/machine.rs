@@ -1,8 +1,9 @@
 //! The swarm's machine: what it holds, and how its parts are called.
 
 use super::{
-    Action, Config, Encryption, Input, Memory, PeerEnd, Progress, Setup, State,
+    Action, Config, Content, Encryption, Input, Memory, PeerEnd, Progress, Setup, State, Torrent,
     check::{Checks, Compute, ComputeKey},
+    content::{bytes_of, picker_config},
     fill::Fill,
     gather::{Gather, GatherKey, OperationKey, Pending},
     peer::Peer,
@@ -38,20 +39,18 @@ use core::convert::Infallible;
 ///     Instant, Machine, Outbox,
 ///     id::PeerId,
 ///     metainfo::Builder,
-///     storage::{Layout, Resume},
-///     swarm::{Action, Config, Input, Setup, Swarm},
+///     storage::Resume,
+///     swarm::{Action, Config, Content, Input, Setup, Swarm, Torrent},
 /// };
 ///
 /// let plan = Builder::single_file("hello", 5).plan()?;
 /// let mut hasher = plan.hasher();
 /// hasher.update(b"hello");
 /// let info = plan.finish(&hasher.finish()?)?.info;
-/// let layout = Layout::new([(5, false)], info.geometry);
+/// let verdict = Resume::unknown(info.info_hash, 1, 1).trusted(&info.layout(), &[None]);
 /// let setup = Setup {
-///     verdict: Resume::unknown(info.info_hash, 1, 1).trusted(&layout, &[None]),
-///     info,
+///     torrent: Torrent::Content(Box::new(Content { info, verdict, paused: false })),
 ///     peer_id: PeerId(*b"-IC0100-000000000000"),
-///     paused: false,
 ///     client: "Convoy 0.1.0".into(),
 ///     listen_port: None,
 ///     prefers_encryption: true,
@@ -68,6 +67,9 @@ use core::convert::Infallible;
 #[derive(Debug)]
 pub struct Swarm {
     pub(super) config: Config,
+    pub(super) random: Random,
+    /// Whether only the info-hash is known as yet.
+    pub(super) is_magnet: bool,
     pub(super) info: Info,
     pub(super) geometry: Geometry,
     pub(super) layout: Layout,
@@ -77,7 +79,7 @@ pub struct Swarm {
     pub(super) prefers_encryption: bool,
     clock: Clock,
     pub(super) phase: Phase,
-    paused: bool,
+    pub(super) paused: bool,
 
     pub(super) peers: Slab<PeerKey, Peer>,
     pub(super) by_id: BTreeMap<PeerId, PeerKey>,
@@ -135,6 +137,8 @@ pub(super) struct Counters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     New,
+    /// Only the info-hash is known; peers are asked for the rest.
+    Fetching,
     Checking,
     Running,
     Failed,
@@ -146,25 +150,26 @@ impl Swarm {
     /// A torrent that has not begun.
     #[must_use]
     pub fn new(setup: Setup, seed: Seed) -> Self {
-        let Setup { info, peer_id, verdict, paused, client, listen_port, prefers_encryption, config } = setup;
+        let Setup { torrent, peer_id, client, listen_port, prefers_encryption, config } = setup;
         let mut random = Random::new(seed);
-        let geometry = info.geometry;
-        let layout = Layout::new(info.files.iter().map(|file| (file.length, file.padding)), geometry);
-        let have = verdict.trusted;
-        let picker = picker::Config {
-            have: have.clone(),
-            padding: layout.padding_ranges().collect(),
-            ..picker::Config::new(geometry)
+        let (is_magnet, content) = match torrent {
+            Torrent::Content(content) => (false, *content),
+            Torrent::Magnet(info_hash) => (true, Content::unknown(info_hash)),
         };
+        let Content { info, verdict, paused } = content;
+        let (geometry, layout) = (info.geometry, info.layout());
+        let have = verdict.trusted;
         let mut queue_key = [0; 8];
         random.fill_secret(&mut queue_key);
         Self {
-            picker: Picker::new(picker, random.child_seed()),
+            picker: Picker::new(picker_config(&layout, &have), random.child_seed()),
             choker: Choker::new(choker::Config::default(), random.child_seed()),
-            verified_bytes: have.iter().map(|piece| u64::from(geometry.piece_size(piece))).sum(),
+            verified_bytes: bytes_of(geometry, &have),
             checks: Checks::new(verdict.check),
             queue_key: u64::from_le_bytes(queue_key),
+            random,
             config,
+            is_magnet,
             info,
             geometry,
             layout,
@@ -213,7 +218,17 @@ impl Swarm {
     /// Whether peers are welcome now.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.phase == Phase::Running && !self.paused
+        matches!(self.phase, Phase::Fetching | Phase::Running) && !self.paused
+    }
+
+    /// Whether the info dictionary is still to be fetched from peers.
+    #[must_use]
+    pub const fn is_fetching(&self) -> bool {
+        self.is_magnet
+    }
+
+    fn is_downloading(&self) -> bool {
+        self.phase == Phase::Running && !self.paused && !self.have.is_full()
     }
 
     /// Whether everything is verified and written.
@@ -231,7 +246,7 @@ impl Swarm {
     /// Which rate limits hold it up: from peers, to peers.
     #[must_use]
     pub fn appetite(&self) -> (bool, bool) {
-        let download = self.is_open() && !self.have.is_full() && !self.peers.is_empty();
+        let download = self.is_downloading() && !self.peers.is_empty();
         (download && self.download_allowance.available() == 0, !self.line.is_empty())
     }
 
@@ -242,7 +257,7 @@ impl Swarm {
         Progress {
             info_hash: self.info.info_hash,
             state: self.state(),
-            total_bytes: self.geometry.total_length(),
+            total_bytes: if self.is_magnet { 0 } else { self.geometry.total_length() },
             verified_bytes: self.verified_bytes,
             checked_bytes: self.checks.done_bytes,
             downloaded_bytes: self.downloaded.total(),
@@ -262,6 +277,8 @@ impl Swarm {
 
     fn state(&self) -> State {
         match self.phase {
+            Phase::Fetching => State::FetchingMetadata,
+            Phase::New if self.is_magnet => State::FetchingMetadata,
             Phase::New | Phase::Checking => State::Checking,
             Phase::Failed => State::Failed,
             Phase::Stopping | Phase::Stopped => State::Paused,
@@ -290,7 +307,9 @@ impl Swarm {
     }
 
     fn start(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        if self.phase == Phase::New {
+        if self.phase == Phase::New && self.is_magnet {
+            self.phase = Phase::Fetching;
+        } else if self.phase == Phase::New {
             self.phase = Phase::Checking;
             self.check_more(now, out);
             self.checked_if_idle(now, out);
@@ -307,6 +326,7 @@ impl Swarm {
             self.note_unsaved(now);
         }
         out.push(Action::Checked { have: self.have.clone() });
+        self.engage_all(now, out);
         if self.have.is_full() {
             self.become_seed(now, out);
             if self.saves.unsaved {
@@ -396,7 +416,7 @@ impl Swarm {
 
     /// What is left of the memory for blocks and of the rate limit, in bytes.
     fn download_budget(&self) -> u64 {
-        if !self.is_open() {
+        if !self.is_downloading() {
             return 0;
         }
         let used = self.picker.requested_bytes() + self.unwritten as u64;
@@ -423,6 +443,7 @@ impl Machine for Swarm {
         let now = self.clock.advance(now);
         match input {
             Input::Start => self.start(now, out),
+            Input::Resolve(content) => self.resolve(now, *content, out),
             Input::Joined(joined) => self.on_joined(now, joined, out),
             Input::Received { peer, data } => self.on_received(now, peer, data, out),
             Input::Sent { peer, bytes } => self.on_sent(now, peer, bytes, out),

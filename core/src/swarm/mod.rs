@@ -13,6 +13,7 @@
 
 mod check;
 mod children;
+mod content;
 mod fill;
 mod gather;
 mod machine;
@@ -35,7 +36,7 @@ use crate::{
     storage::{Completion, HashJob, HashOutcome, Operation, StorageError, Verdict},
     wire,
 };
-use alloc::string::String;
+use alloc::{boxed::Box, string::String};
 use bytes::{Bytes, BytesMut};
 use core::{net::SocketAddr, time::Duration};
 use thiserror::Error;
@@ -46,8 +47,11 @@ pub use machine::Swarm;
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Input {
-    /// Begin: check what is on disk, then be ready for peers.
+    /// Begin: check what is on disk, then be ready for peers. Without metadata: be ready for peers at once.
     Start,
+    /// What [`Action::Metadata`] named is wanted: check what is on disk, then share it with the peers that
+    /// are here already.
+    Resolve(Box<Content>),
     /// A handshake for this torrent is done. Answered by [`Action::Admitted`], unless the peer is not
     /// welcome: then by [`Action::Close`].
     Joined(Joined),
@@ -98,6 +102,18 @@ pub enum Input {
     Unpause,
     /// As `Pause`, for good. Ends with [`Action::Stopped`].
     Stop,
+}
+
+/// What a torrent is, and what is known of its files.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+pub struct Content {
+    /// The torrent.
+    pub info: Info,
+    /// What is known of its files.
+    pub verdict: Verdict,
+    /// Whether it takes no peers at first.
+    pub paused: bool,
 }
 
 /// A peer whose handshake is done.
@@ -167,6 +183,8 @@ pub enum Action {
         /// Whether nothing more will be written.
         clean: bool,
     },
+    /// The metadata has come from peers (BEP 9), and is right. Answer `Resolve`.
+    Metadata(Box<Info>),
     /// What is on disk was checked; peers are welcome unless the swarm is paused.
     Checked {
         /// What is there.
@@ -201,14 +219,10 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Setup {
-    /// The torrent.
-    pub info: Info,
+    /// What is shared.
+    pub torrent: Torrent,
     /// Our name in it.
     pub peer_id: PeerId,
-    /// What is known of its files.
-    pub verdict: Verdict,
-    /// Whether it takes no peers at first.
-    pub paused: bool,
     /// Our program, as peers hear it.
     pub client: String,
     /// Where we listen, as peers hear it.
@@ -217,6 +231,16 @@ pub struct Setup {
     pub prefers_encryption: bool,
     /// How it behaves.
     pub config: Config,
+}
+
+/// A torrent, or its name alone.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Torrent {
+    /// All of it.
+    Content(Box<Content>),
+    /// What a magnet link says: the rest is asked of peers (BEP 9).
+    Magnet(InfoHash),
 }
 
 /// What holds for each torrent.
@@ -265,6 +289,8 @@ impl Default for Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum State {
+    /// Asking peers what the torrent is.
+    FetchingMetadata,
     /// Reading and hashing what is on disk.
     Checking,
     /// Fetching what is missing.

@@ -24,8 +24,19 @@ pub(super) struct Peer {
     pub(super) in_line: bool,
     /// Blocks that nobody asked for, from a peer without BEP 6.
     pub(super) strikes: u8,
+    /// What it said of itself, kept for when the pieces are known.
+    pub(super) early: Early,
     /// Whether it is about to leave; nothing it says counts any more.
     pub(super) leaving: bool,
+}
+
+/// What a peer may say of itself before the pieces are known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Early {
+    pub(super) unchokes: bool,
+    pub(super) interested: bool,
+    /// How many requests it queues.
+    pub(super) reqq: Option<u32>,
 }
 
 impl Peer {
@@ -41,6 +52,7 @@ impl Peer {
             unsent: 0,
             in_line: false,
             strikes: 0,
+            early: Early::default(),
             leaving: false,
         }
     }

@@ -7,7 +7,7 @@
     reason = "nothing but tests and fuzz targets call it: they may fail loudly"
 )]
 
-use super::{Action, Config, Encryption, Input, Joined, PeerEnd, Setup, Swarm};
+use super::{Action, Config, Content, Encryption, Input, Joined, PeerEnd, Setup, Swarm, Torrent};
 use crate::{
     Seed,
     bitfield::Bitfield,
@@ -21,7 +21,7 @@ use crate::{
     testing::{Bounds, Dice, Step, Subject},
     wire::{Message, Reserved, subject::encode},
 };
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{boxed::Box, string::String, vec, vec::Vec};
 use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
 use sha1::{Digest, Sha1};
@@ -61,11 +61,11 @@ pub fn torrent_of(content: &[u8], piece_length: u32) -> Info {
 /// What a swarm of `content` begins with: pieces that are trusted, and pieces that are to be checked.
 #[must_use]
 pub fn setup(content: &[u8], trusted: Bitfield, check: Bitfield) -> Setup {
+    let info = torrent_of(content, PIECE);
+    let content = Content { info, verdict: Verdict { trusted, check }, paused: false };
     Setup {
-        info: torrent_of(content, PIECE),
+        torrent: Torrent::Content(Box::new(content)),
         peer_id: PeerId([1; 20]),
-        verdict: Verdict { trusted, check },
-        paused: false,
         client: String::from("test"),
         listen_port: None,
         prefers_encryption: false,
@@ -165,7 +165,9 @@ impl Subject for AnySwarm {
             _ => (Bitfield::new(PIECES), Bitfield::new(PIECES)),
         };
         let mut setup = setup(&self.content, trusted, check);
-        setup.paused = dice.chance(1, 16);
+        if let Torrent::Content(content) = &mut setup.torrent {
+            content.paused = dice.chance(1, 16);
+        }
         if dice.chance(1, 4) {
             setup.config.download_memory = 4 * BLOCK_LENGTH as usize;
             setup.config.hash_memory = BLOCK_LENGTH as usize;

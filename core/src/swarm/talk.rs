@@ -1,6 +1,10 @@
 //! Peers: who is in, what they say, what they are told.
 
-use super::{Action, Joined, PeerEnd, PeerInfo, machine::Swarm, peer::Peer};
+use super::{
+    Action, Joined, PeerEnd, PeerInfo,
+    machine::{Phase, Swarm},
+    peer::Peer,
+};
 use crate::{
     Instant, Machine, Outbox,
     bitfield::Bitfield,
@@ -34,7 +38,7 @@ impl Swarm {
         }
         let (fast, extended) = (joined.reserved.fast(), joined.reserved.extended());
         let config = wire::Config {
-            geometry: Some(self.geometry),
+            geometry: None,
             fast,
             extended,
             send_window: self.config.send_window,
@@ -46,9 +50,13 @@ impl Swarm {
         let key = self.peers.insert(peer);
         self.by_id.insert(joined.peer_id, key);
         out.push(Action::Admitted { stream: joined.stream, peer: key, info });
-        self.introduce(now, key, extended, joined.remote, out);
-        self.choose(now, choker::Input::PeerJoined { peer: key }, out);
-        self.pick(now, picker::Input::PeerJoined { peer: key, fast }, out);
+        if extended {
+            self.introduce(now, key, joined.remote, out);
+        }
+        self.show_pieces(now, key, out);
+        if self.phase == Phase::Running {
+            self.engage(now, key, out);
+        }
         self.on_received(now, key, joined.rest, out);
     }
 
@@ -72,27 +80,22 @@ impl Swarm {
         Ok(())
     }
 
-    /// What a peer is told first: who we are, then what we have.
-    fn introduce(
-        &mut self,
-        now: Instant,
-        key: PeerKey,
-        extended: bool,
-        remote: SocketAddr,
-        out: &mut Outbox<Action>,
-    ) {
-        if extended {
-            let handshake = ExtendedHandshake {
-                reqq: Some(self.config.request_queue),
-                listen_port: self.listen_port,
-                client: Some(self.client.clone()),
-                your_ip: Some(remote.ip()),
-                prefers_encryption: self.prefers_encryption.then_some(true),
-                ..ExtendedHandshake::default()
-            };
-            let payload = Bytes::from(handshake.encode());
-            self.tell(now, key, Message::Extended { id: 0, payload }, out);
-        }
+    /// Who we are (BEP 10).
+    fn introduce(&mut self, now: Instant, key: PeerKey, remote: SocketAddr, out: &mut Outbox<Action>) {
+        let handshake = ExtendedHandshake {
+            reqq: Some(self.config.request_queue),
+            listen_port: self.listen_port,
+            client: Some(self.client.clone()),
+            your_ip: Some(remote.ip()),
+            prefers_encryption: self.prefers_encryption.then_some(true),
+            ..ExtendedHandshake::default()
+        };
+        let payload = Bytes::from(handshake.encode());
+        self.tell(now, key, Message::Extended { id: 0, payload }, out);
+    }
+
+    /// What we have.
+    fn show_pieces(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
         let fast = self.peers.get(key).is_some_and(|peer| peer.fast);
         let message = match (fast, self.have.count()) {
             // BEP 6: exactly one of these three comes first. Without BEP 6, nothing says "nothing".
@@ -133,7 +136,13 @@ impl Swarm {
         }
     }
 
-    fn on_heard(&mut self, now: Instant, key: PeerKey, action: wire::Action, out: &mut Outbox<Action>) {
+    pub(super) fn on_heard(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        action: wire::Action,
+        out: &mut Outbox<Action>,
+    ) {
         let Some(peer) = self.peers.get_mut(key).filter(|peer| !peer.leaving) else { return };
         match action {
             wire::Action::Send(data) => out.push(Action::Send { stream: peer.stream, data }),
@@ -141,7 +150,8 @@ impl Swarm {
             wire::Action::ExtendedHandshake(handshake) => {
                 peer.info.prefers_encryption = handshake.prefers_encryption == Some(true);
                 peer.info.client = handshake.client.or_else(|| peer.info.client.take());
-                if let Some(requests) = handshake.reqq {
+                peer.early.reqq = handshake.reqq;
+                if let (Phase::Running, Some(requests)) = (self.phase, handshake.reqq) {
                     self.pick(now, picker::Input::RequestLimit { peer: key, requests }, out);
                 }
             }
@@ -150,6 +160,9 @@ impl Swarm {
 
     fn on_message(&mut self, now: Instant, key: PeerKey, message: Message, out: &mut Outbox<Action>) {
         let peer = key;
+        if self.phase != Phase::Running {
+            return self.note_early(key, &message);
+        }
         match message {
             Message::Choke => self.pick(now, picker::Input::Choked { peer }, out),
             Message::Unchoke => self.pick(now, picker::Input::Unchoked { peer }, out),
@@ -187,6 +200,20 @@ impl Swarm {
             | Message::HashReject(_)
             | Message::KeepAlive
             | Message::Unknown { .. } => {}
+        }
+    }
+
+    /// What a peer says of choking and interest before the pieces are known. What it says of pieces, its
+    /// connection keeps.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the rest makes no sense yet")]
+    fn note_early(&mut self, key: PeerKey, message: &Message) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        match message {
+            Message::Choke => peer.early.unchokes = false,
+            Message::Unchoke => peer.early.unchokes = true,
+            Message::Interested => peer.early.interested = true,
+            Message::NotInterested => peer.early.interested = false,
+            _ => {}
         }
     }
 

@@ -28,9 +28,11 @@ impl Bars {
         let place = bars.keys().take_while(|other| other.as_str() < name).count();
         let bar = bars.entry(name.to_owned()).or_insert_with(|| self.bar(place, name, progress.total_bytes));
         let done = match progress.state {
+            State::FetchingMetadata => 0,
             State::Checking => progress.checked_bytes,
             State::Downloading | State::Seeding | State::Paused | State::Failed => progress.verified_bytes,
         };
+        bar.set_length(progress.total_bytes);
         bar.set_position(done);
         bar.set_message(message(done, progress));
     }
@@ -76,6 +78,7 @@ fn message(done: u64, progress: &Progress) -> String {
     let (down, up) = (Rate(progress.download_rate_bytes_per_s), Rate(progress.upload_rate_bytes_per_s));
     let peers = progress.peers_live;
     match progress.state {
+        State::FetchingMetadata => "asking what it is".into(),
         State::Checking => format!("{percent:>7} checking"),
         State::Downloading => {
             format!("{percent:>7} ↓ {down} ↑ {up} ETA {} peers {peers}", lines::eta(progress))

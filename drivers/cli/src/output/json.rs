@@ -362,6 +362,7 @@ impl From<&Statistics> for EncryptionCounts {
 /// The name of a state.
 fn state_name(state: State) -> &'static str {
     match state {
+        State::FetchingMetadata => "fetching_metadata",
         State::Checking => "checking",
         State::Downloading => "downloading",
         State::Seeding => "seeding",

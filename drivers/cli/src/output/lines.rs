@@ -12,6 +12,7 @@ pub(super) fn progress(name: &str, progress: &Progress) -> String {
     let up = Rate(progress.upload_rate_bytes_per_s);
     let peers = format!("peers {} live / {} known", progress.peers_live, progress.peers_known);
     match progress.state {
+        State::FetchingMetadata => format!("[{name}] asking what it is, peers {}", progress.peers_live),
         State::Checking => format!("[{name}] checking {}", share(progress.checked_bytes)),
         State::Downloading => {
             let (down, eta) = (Rate(progress.download_rate_bytes_per_s), eta(progress));

@@ -165,11 +165,10 @@ fn swarm_downloads_a_piece_and_serves_it() {
     // The first piece is there already: only the short one travels.
     let mut trusted = Bitfield::new(2);
     trusted.set(PieceIndex(0));
+    let verdict = Verdict { trusted, check: Bitfield::new(2) };
     let setup = Setup {
-        info,
+        torrent: swarm::Torrent::Content(Box::new(swarm::Content { info, verdict, paused: false })),
         peer_id: ALICE,
-        verdict: Verdict { trusted, check: Bitfield::new(2) },
-        paused: false,
         client: "Convoy 0.1.0".into(),
         listen_port: Some(6881),
         prefers_encryption: true,
