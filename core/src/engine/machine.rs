@@ -3,7 +3,7 @@
 use super::{
     Action, AddTorrent, Command, Config, Event, FetchTorrent, Input, Refusal, StreamError,
     candidates::{Backoff, Candidates},
-    limit::RateLimits,
+    limit::{RateLimits, Rates},
     names::Names,
     statistics::Statistics,
     streams::Streams,
@@ -91,6 +91,8 @@ pub struct Engine {
 pub(super) struct Torrent {
     pub(super) swarm: Swarm,
     pub(super) candidates: Candidates,
+    /// Its own rate limits.
+    rates: Rates,
     /// Our name in it: another in each, so that they cannot be told to be one.
     pub(super) peer_id: PeerId,
     /// Whether it goes away as soon as it has stopped.
@@ -211,9 +213,8 @@ impl Engine {
                     self.dial(now, id, out);
                 }
             }
-            Command::Limit { download, upload } => {
-                (self.limits.download, self.limits.upload) = (download, upload);
-                self.share_out(now, true, out);
+            Command::Limit { info_hash, download, upload } => {
+                self.limit(now, info_hash, Rates { download, upload }, out);
             }
             Command::Stop => self.stop(now, out),
         }
@@ -274,6 +275,7 @@ impl Engine {
         }
         out.push(Action::Event(Event::Fetching { info_hash }));
         self.tell_swarm(now, id, swarm::Input::Start, out);
+        self.share_out(now, true, out);
         self.dial(now, id, out);
     }
 
@@ -293,7 +295,13 @@ impl Engine {
         let backoff = Backoff { first: self.config.redial_after, at_most: self.config.redial_at_most };
         let candidates = Candidates::new(self.config.limits.candidates, backoff);
         let swarm = Swarm::new(setup, self.random.child_seed());
-        let id = self.torrents.insert(Torrent { swarm, candidates, peer_id, removing: false });
+        let id = self.torrents.insert(Torrent {
+            swarm,
+            candidates,
+            rates: Rates::default(),
+            peer_id,
+            removing: false,
+        });
         self.by_hash.insert(info_hash, id);
         id
     }
@@ -360,6 +368,7 @@ impl Engine {
     /// A swarm has stopped: forget it.
     pub(super) fn on_swarm_stopped(&mut self, id: TorrentId, out: &mut Outbox<Action>) {
         let Some(torrent) = self.torrents.remove(id) else { return };
+        self.limits.limited_torrents -= usize::from(torrent.rates.is_limited());
         let info_hash = torrent.swarm.info().info_hash;
         self.by_hash.remove(&info_hash);
         self.names.remove(torrent.swarm.info(), id);
@@ -373,22 +382,36 @@ impl Engine {
     }
 
     /// Shares what the rate limits give among the torrents that are held up by them.
-    fn share_out(&mut self, now: Instant, anew: bool, out: &mut Outbox<Action>) {
-        let Some(grant) = self.limits.grant(now, anew) else { return };
-        let (mut download, mut upload) = (0_u64, 0_u64);
+    pub(super) fn share_out(&mut self, now: Instant, anew: bool, out: &mut Outbox<Action>) {
+        let Some(tick) = self.limits.tick(now, anew) else { return };
+        let (mut downloaders, mut uploaders) = (0_u64, 0_u64);
         for (_, torrent) in self.torrents.iter() {
-            let (wants_download, wants_upload) = torrent.swarm.appetite();
-            download += u64::from(wants_download);
-            upload += u64::from(wants_upload);
+            let (download, upload) = torrent.swarm.appetite();
+            downloaders += u64::from(download);
+            uploaders += u64::from(upload);
         }
-        let share = |amount: Option<u64>, hungry: u64| amount.map(|amount| amount / hungry.max(1));
-        let (per_download, per_upload) = (share(grant.download, download), share(grant.upload, upload));
+        let share = self.limits.rates.over(tick).shared(downloaders, uploaders);
         let mut slot = 0;
         while let Some(id) = self.torrents.key_from(slot) {
             slot = id.index() + 1;
-            let input = swarm::Input::Allowance { download: per_download, upload: per_upload };
-            self.tell_swarm(now, id, input, out);
+            let own = self.torrents.get(id).map(|torrent| torrent.rates.over(tick)).unwrap_or_default();
+            let Rates { download, upload } = share.and(&own);
+            self.tell_swarm(now, id, swarm::Input::Allowance { download, upload }, out);
         }
+    }
+
+    /// Sets the limits of one torrent, or those over all.
+    fn limit(&mut self, now: Instant, info_hash: Option<InfoHash>, rates: Rates, out: &mut Outbox<Action>) {
+        match info_hash {
+            None => self.limits.rates = rates,
+            Some(info_hash) => {
+                let Some((_, torrent)) = self.find(info_hash) else { return };
+                let before = mem::replace(&mut torrent.rates, rates).is_limited();
+                self.limits.limited_torrents += usize::from(rates.is_limited());
+                self.limits.limited_torrents -= usize::from(before);
+            }
+        }
+        self.share_out(now, true, out);
     }
 
     fn report(&mut self, now: Instant, out: &mut Outbox<Action>) {

@@ -145,8 +145,10 @@ pub enum Command {
         /// Where the peer listens.
         remote: SocketAddr,
     },
-    /// Limit rates, in bytes of block data a second over all torrents; `None` is no limit.
+    /// Limit rates, in bytes of block data a second; `None` is no limit.
     Limit {
+        /// Of which torrent; `None`: over all torrents.
+        info_hash: Option<InfoHash>,
         /// From peers.
         download: Option<u64>,
         /// To peers.

@@ -265,7 +265,7 @@ fn inputs_of_engines_can_be_read_again() {
         Command::Pause { info_hash },
         Command::Unpause { info_hash },
         Command::AddPeer { info_hash, remote },
-        Command::Limit { download: Some(0), upload: None },
+        Command::Limit { info_hash: None, download: Some(0), upload: None },
         Command::Stop,
     ];
     let torrent = TorrentId::new(2, 0);

@@ -8,7 +8,7 @@
 
 mod stranger;
 
-use super::{Action, AddTorrent, Command, Config, Engine, Event, Input, StreamError};
+use super::{Action, AddTorrent, Command, Config, Engine, Event, FetchTorrent, Input, StreamError};
 use crate::{
     Seed,
     id::{AcceptTicket, StorageToken, StreamId, TorrentId},
@@ -90,6 +90,11 @@ impl Subject for AnyEngine {
         }
         if !self.added {
             self.added = true;
+            if dice.chance(1, 8) {
+                let info_hash = self.info().info_hash;
+                let peers = vec![SocketAddr::from(([198, 51, 100, 7], 6881))];
+                return Input::Command(Command::Fetch(Box::new(FetchTorrent { info_hash, peers })));
+            }
             return Input::Command(Command::Add(Box::new(self.torrent(dice))));
         }
         match dice.below(64) {
@@ -196,13 +201,18 @@ impl AnyEngine {
 
     fn command(&self, dice: &mut Dice) -> Command {
         let info_hash = self.info().info_hash;
-        match dice.below(30) {
+        match dice.below(32) {
             0 => Command::Stop,
             1 => Command::Remove { info_hash },
             2 => Command::Pause { info_hash },
             3..=5 => Command::Unpause { info_hash },
             6 => Command::Add(Box::new(self.torrent(dice))),
-            7 => Command::Limit { download: None, upload: Some(u64::from(dice.below(100_000))) },
+            7 => Command::Limit {
+                info_hash: dice.chance(1, 2).then_some(info_hash),
+                download: None,
+                upload: dice.chance(3, 4).then(|| u64::from(dice.below(100_000))),
+            },
+            8 => Command::Fetch(Box::new(FetchTorrent { info_hash, peers: Vec::new() })),
             _ => {
                 let remote = SocketAddr::from(([198, 51, 100, dice.below(9) as u8], dice.below(3) as u16));
                 Command::AddPeer { info_hash, remote }
