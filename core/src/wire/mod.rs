@@ -67,6 +67,7 @@ mod connection;
 mod early;
 mod error;
 mod extended;
+pub mod extension;
 mod frames;
 mod handshake;
 mod limits;
