@@ -63,6 +63,8 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
+mod allowed_fast;
+mod canonical_priority;
 mod connection;
 mod early;
 mod error;
@@ -78,6 +80,8 @@ pub mod subject;
 #[cfg(test)]
 mod tests;
 
+pub use allowed_fast::{ALLOWED_FAST, allowed_fast_set};
+pub use canonical_priority::canonical_priority;
 pub use connection::{Action, Config, Connection, Counters, Input};
 pub use error::{
     Error, HandshakeError, HandshakeIncompatible, HandshakeLocal, HandshakeMisbehaved, PeerIncompatible,
