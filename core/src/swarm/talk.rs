@@ -48,7 +48,7 @@ impl Swarm {
         out.push(Action::Admitted { stream: joined.stream, peer: key, info });
         self.introduce(now, key, extended, joined.remote, out);
         self.choose(now, choker::Input::PeerJoined { peer: key }, out);
-        self.pick(now, picker::Input::PeerJoined { peer: key, fast }, out);
+        self.pick(now, picker::Input::PeerJoined { peer: key, source: picker::Source::Peer { fast } }, out);
         self.on_received(now, key, joined.rest, out);
     }
 
