@@ -7,7 +7,7 @@ use convoy_core::{
     Instant, Machine, Outbox, Random,
     bitfield::Bitfield,
     id::{Block, PeerKey, PieceIndex},
-    picker::{Action, Config, Input, Picker},
+    picker::{Action, Config, Input, Picker, Source},
     slab::Slab,
     storage::Geometry,
 };
@@ -45,7 +45,7 @@ impl Swarm {
         for _ in 0..PEERS {
             let peer = keys.insert(());
             swarm.peers.push(peer);
-            swarm.tell(Input::PeerJoined { peer, fast: true });
+            swarm.tell(Input::PeerJoined { peer, source: Source::Peer { fast: true } });
             swarm.random.fill_public(&mut bytes);
             if let Some(last) = bytes.last_mut() {
                 *last &= u8::MAX << ((8 - pieces % 8) % 8);

@@ -130,6 +130,12 @@ impl Bitfield {
         changed
     }
 
+    /// How many pieces are in both sets: 64 pieces a step.
+    #[must_use]
+    pub fn count_common(&self, other: &Self) -> u32 {
+        self.words.iter().zip(&other.words).map(|(one, other)| (one & other).count_ones()).sum()
+    }
+
     /// The pieces in the set, in order.
     pub fn iter(&self) -> impl Iterator<Item = PieceIndex> {
         self.words.iter().enumerate().flat_map(|(index, word)| {
@@ -220,7 +226,9 @@ mod tests {
         one.set(PieceIndex(130));
         let from = |start| one.first_common_from(&two, PieceIndex(start)).map(|piece| piece.0);
         assert_eq!([from(0), from(5), from(6), from(131), from(199)], [5, 5, 130, 5, 5].map(Some));
+        assert_eq!(one.count_common(&two), 2);
         two = Bitfield::new(200);
+        assert_eq!(one.count_common(&two), 0);
         assert_eq!(one.first_common_from(&two, PieceIndex(3)), None);
         assert_eq!(Bitfield::new(0).first_common_from(&Bitfield::new(0), PieceIndex(0)), None);
     }

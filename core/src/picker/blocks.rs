@@ -89,20 +89,25 @@ impl Picker {
         } else {
             self.order.set_wanted(piece, false, &mut self.random);
         }
-        self.want(piece, false, out);
+        if self.needed.clear(piece) {
+            self.want(piece, false, out);
+        }
     }
 
     pub(super) fn failed(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) {
         if self.open.missing_in(piece) == Some(0) {
             self.drop_open(piece, out);
         } else if self.have.clear(piece) {
-            self.want(piece, true, out);
+            if !self.is_skipped(piece) {
+                self.needed.set(piece);
+                self.want(piece, true, out);
+            }
         } else {
             self.count_ignored(piece);
             return;
         }
         // What is nothing but padding would fail again and again.
-        if !self.padding.covers_piece(self.geometry, piece) {
+        if !self.padding.covers_piece(self.geometry, piece) && !self.is_skipped(piece) {
             self.order.set_wanted(piece, true, &mut self.random);
             self.waiting.supply(piece);
         }
@@ -117,7 +122,7 @@ impl Picker {
     }
 
     /// Closes a piece for good, whoever is still asked for blocks of it.
-    fn drop_open(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) {
+    pub(super) fn drop_open(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) {
         if self.open.missing_in(piece) != Some(0) {
             for number in 0..self.geometry.blocks(piece) {
                 let cell = self.open.cells(piece).get(number as usize).copied().unwrap_or_default();

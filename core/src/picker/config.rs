@@ -1,5 +1,6 @@
 //! What a picker is built from, and what it tells about itself.
 
+use super::Tier;
 use crate::{bitfield::Bitfield, storage::Geometry};
 use alloc::vec::Vec;
 use core::{ops::Range, time::Duration};
@@ -14,6 +15,9 @@ pub struct Config {
     pub have: Bitfield,
     /// Runs of bytes of the torrent that are zeros and need no peer (BEP 47), in order.
     pub padding: Vec<Range<u64>>,
+    /// The tier of a piece that no [package](super::Input::Package) uses. Default: `UserRequested`.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub tier: Tier,
     /// How many requests stand at a peer.
     pub pipeline: PipelineLimits,
     /// The longest that a peer may stay silent while requests stand at it; less than a second counts as
@@ -34,6 +38,7 @@ impl Config {
             geometry,
             have: Bitfield::new(geometry.pieces()),
             padding: Vec::new(),
+            tier: Tier::default(),
             pipeline: PipelineLimits::default(),
             request_timeout: Duration::from_secs(30),
             endgame_threshold: 5,
@@ -60,11 +65,31 @@ pub struct PipelineLimits {
     /// How much time of the peer's rate is asked for ahead. Default: 3 s.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub horizon: Duration,
+    /// Of how many pieces blocks are asked of one peer at once; 0 counts as 1. Default: no limit.
+    pub open_pieces_per_peer: u32,
+    /// How many pieces are begun and not yet verified, in the whole torrent; 0 counts as 1. Default: no
+    /// limit but that of their bookkeeping.
+    pub open_pieces: u32,
+}
+
+impl PipelineLimits {
+    /// For hosts short of memory: 3 open pieces a peer and 5 in all (48 and 80 blocks of a piece of
+    /// 256 KiB).
+    pub const WORKSHOP: Self = Self { open_pieces_per_peer: 3, open_pieces: 5, ..Self::DEFAULT };
+
+    pub(super) const DEFAULT: Self = Self {
+        min: 2,
+        max: 500,
+        start: 4,
+        horizon: Duration::from_secs(3),
+        open_pieces_per_peer: u32::MAX,
+        open_pieces: u32::MAX,
+    };
 }
 
 impl Default for PipelineLimits {
     fn default() -> Self {
-        Self { min: 2, max: 500, start: 4, horizon: Duration::from_secs(3) }
+        Self::DEFAULT
     }
 }
 
@@ -90,6 +115,8 @@ pub struct Counters {
     pub out_of_range: u64,
     /// What was known already.
     pub repeats: u64,
+    /// Hints that were not kept: of a peer without BEP 6, or more than a hundred.
+    pub hints_dropped: u64,
     /// Rejects of what was not asked for.
     pub stray_rejects: u64,
 }

@@ -1,9 +1,10 @@
 //! The picker's machine: its parts, its face, and the way of an input.
 
 use super::{
-    Action, Config, Counters, Input, PeerStats, PipelineLimits,
+    Action, Config, Counters, Input, PeerStats, PipelineLimits, Tier,
     availability::Availability,
     open::{MAX_ASKERS, OpenPieces},
+    packages::Packages,
     padding::Padding,
     peer::{Peer, Pieces},
     pipeline::MAX_DEPTH,
@@ -19,7 +20,7 @@ use crate::{
     storage::Geometry,
     time::{Clock, Deadline, Instant},
 };
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 use core::{convert::Infallible, ops::Range, time::Duration};
 
 /// The most peers: their slots are kept in 16 bits for each request.
@@ -41,7 +42,7 @@ const MIN_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// use convoy_core::{
 ///     Instant, Machine, Outbox,
 ///     id::PeerKey,
-///     picker::{Action, Config, Input, Picker},
+///     picker::{Action, Config, Input, Picker, Source},
 ///     slab::Slab,
 ///     storage::Geometry,
 /// };
@@ -52,7 +53,7 @@ const MIN_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// let peer = Slab::<PeerKey, ()>::new().insert(());
 ///
 /// let mut out = Outbox::new();
-/// for input in [Input::PeerJoined { peer, fast: true }, Input::HaveAll { peer }, Input::Unchoked { peer }] {
+/// for input in [Input::PeerJoined { peer, source: Source::Peer { fast: true } }, Input::HaveAll { peer }, Input::Unchoked { peer }] {
 ///     picker.handle_input(Instant::ZERO, input, &mut out)?;
 /// }
 /// let asked: Vec<_> = out
@@ -78,6 +79,12 @@ pub struct Picker {
     pub(super) random: Random,
     pub(super) clock: Clock,
     pub(super) have: Bitfield,
+    pub(super) packages: Packages,
+    /// By piece.
+    pub(super) tiers: Vec<Tier>,
+    /// The pieces that are neither held nor skipped.
+    pub(super) needed: Bitfield,
+    pub(super) wanted_bytes: u64,
     pub(super) order: Availability,
     pub(super) open: OpenPieces,
     pub(super) open_limit: usize,
@@ -110,8 +117,18 @@ impl Picker {
         let mut zeros: Vec<_> = padding.pieces(geometry).collect();
         zeros.reverse();
         let mut order = Availability::new(pieces, &mut random);
+        let mut needed =
+            if config.tier == Tier::Skip { Bitfield::new(pieces) } else { Bitfield::full(pieces) };
+        have.iter().for_each(|piece| {
+            needed.clear(piece);
+        });
         for piece in have.iter().chain(zeros.iter().flat_map(Clone::clone).map(PieceIndex)) {
             order.set_wanted(piece, false, &mut random);
+        }
+        if config.tier == Tier::Skip {
+            (0..pieces).map(PieceIndex).for_each(|piece| {
+                order.set_wanted(piece, false, &mut random);
+            });
         }
         let blocks = geometry.blocks(PieceIndex(0)).max(1);
         let max = pipeline.max.clamp(1, MAX_DEPTH);
@@ -125,6 +142,10 @@ impl Picker {
             random,
             clock: Clock::default(),
             have,
+            packages: Packages::new(config.tier),
+            tiers: vec![config.tier; pieces as usize],
+            needed,
+            wanted_bytes: if config.tier == Tier::Skip { 0 } else { geometry.total_length() },
             order,
             open: OpenPieces::new(pieces),
             open_limit: (MAX_OPEN_BLOCKS / blocks).max(MIN_OPEN_PIECES) as usize,
@@ -153,19 +174,40 @@ impl Picker {
         self.have.is_full()
     }
 
+    /// Whether every piece that is not skipped is held.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        self.needed.count() == 0
+    }
+
+    /// Bytes of the pieces that are not skipped, held ones included.
+    #[must_use]
+    pub const fn wanted_bytes(&self) -> u64 {
+        self.wanted_bytes
+    }
+
+    /// Bytes of the pieces that are neither skipped nor held.
+    #[must_use]
+    pub fn missing_bytes(&self) -> u64 {
+        let length = u64::from(self.geometry.piece_length());
+        let last = PieceIndex(self.geometry.pieces() - 1);
+        let short = length - u64::from(self.geometry.piece_size(last));
+        u64::from(self.needed.count()) * length - if self.needed.get(last) { short } else { 0 }
+    }
+
     /// How many peers have `piece`.
     #[must_use]
     pub fn availability(&self, piece: PieceIndex) -> u32 {
         self.order.of(piece)
     }
 
-    /// How many pieces a peer has that are not held.
+    /// How many pieces a peer has that are neither held nor skipped.
     #[must_use]
     pub fn wanted_from(&self, peer: PeerKey) -> u32 {
         self.peer_of(peer).map_or(0, |peer| match &peer.pieces {
             Pieces::None => 0,
             Pieces::Some(_) => peer.wanted,
-            Pieces::All => self.have.len() - self.have.count(),
+            Pieces::All => self.needed.count(),
         })
     }
 
@@ -220,6 +262,9 @@ impl Picker {
             // The deadlines: an entry and a place for each slot.
             + self.peers.len() * (size_of::<(Deadline, u32)>() + size_of::<Option<u32>>())
             + self.have.heap_bytes()
+            + self.needed.heap_bytes()
+            + self.tiers.capacity() * size_of::<Tier>()
+            + self.packages.heap_bytes()
             + self.padding.heap_bytes()
             + self.zeros.capacity() * size_of::<Range<u32>>()
             + self.order.heap_bytes()
@@ -274,7 +319,11 @@ impl Picker {
             Input::Unchoked { .. } => self.unchoked(slot, out),
             Input::RequestLimit { requests, .. } => self.request_limit(slot, requests, out),
             Input::Rejected { block, .. } => self.rejected(slot, block),
+            Input::Suggested { .. } | Input::AllowedFast { .. } => {}
             Input::PeerJoined { .. }
+            | Input::Package { .. }
+            | Input::Deadline { .. }
+            | Input::Sequential(_)
             | Input::Block { .. }
             | Input::Verified { .. }
             | Input::Failed { .. }
@@ -296,12 +345,16 @@ impl Machine for Picker {
     ) -> Result<(), Infallible> {
         self.clock.advance(now);
         match input {
-            Input::PeerJoined { peer, fast } => self.joined(peer, fast),
+            Input::PeerJoined { peer, source } => self.joined(peer, source, out),
             Input::Block { peer, block } => self.block(peer, block, out),
             Input::Verified { piece } => self.verified(piece, out),
             Input::Failed { piece } => self.failed(piece, out),
             Input::Budget { bytes } => self.fund(bytes, out),
+            Input::Package { package, pieces, tier } => self.package(package, pieces, tier, out),
+            Input::Deadline { .. } | Input::Sequential(_) => {}
             Input::PeerLeft { peer }
+            | Input::Suggested { peer, .. }
+            | Input::AllowedFast { peer, .. }
             | Input::Bitfield { peer, .. }
             | Input::HaveAll { peer }
             | Input::Have { peer, .. }

@@ -40,6 +40,7 @@ mod blocks;
 mod config;
 mod machine;
 mod open;
+mod packages;
 mod padding;
 mod peer;
 mod peers;
@@ -50,25 +51,32 @@ mod slots;
 pub mod subject;
 #[cfg(test)]
 mod tests;
+mod tier;
 mod waiting;
+mod wishes;
 
 use crate::{
+    Instant,
     bitfield::Bitfield,
-    id::{Block, PeerKey, PieceIndex},
+    id::{Block, PackageId, PeerKey, PieceIndex},
 };
+use core::ops::Range;
+
 pub use config::{Config, Counters, PeerStats, PipelineLimits};
 pub use machine::Picker;
+pub use tier::Tier;
 
 /// What can happen to the picker.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Input {
-    /// A peer joined. It has nothing, and chokes us, until it says otherwise.
+    /// A peer joined. It has nothing, and chokes us, until it says otherwise; a web server has everything
+    /// and serves us.
     PeerJoined {
         /// Who.
         peer: PeerKey,
-        /// Whether both sides speak BEP 6: then a choke leaves requests standing until each is rejected.
-        fast: bool,
+        /// What it is.
+        source: Source,
     },
     /// A peer is gone; what it was asked for is free for others.
     PeerLeft {
@@ -118,6 +126,20 @@ pub enum Input {
         /// Its limit; 0 counts as 1.
         requests: u32,
     },
+    /// A peer would rather be asked for this piece (BEP 6).
+    Suggested {
+        /// Who.
+        peer: PeerKey,
+        /// What.
+        piece: PieceIndex,
+    },
+    /// A peer may be asked for this piece while it chokes us (BEP 6).
+    AllowedFast {
+        /// Who.
+        peer: PeerKey,
+        /// What.
+        piece: PieceIndex,
+    },
     /// A block came in. Answered at once by [`Action::Store`] or [`Action::Discard`].
     Block {
         /// From whom.
@@ -148,6 +170,40 @@ pub enum Input {
         /// Bytes.
         bytes: u64,
     },
+    /// A package (a file, a bundle) uses these pieces at this tier. Replaces what was said of it before;
+    /// an empty range removes it. A piece that several use has the highest of their tiers; one that none
+    /// uses has [`Config::tier`].
+    Package {
+        /// Which.
+        package: PackageId,
+        /// The pieces that it uses; those the torrent does not have are ignored and counted.
+        pieces: Range<u32>,
+        /// How urgent it is.
+        tier: Tier,
+    },
+    /// A piece is wanted by a time, as when a film plays: it outranks tiers and rarity. Replaces what was
+    /// said of it before; `None` takes it back.
+    Deadline {
+        /// Which.
+        piece: PieceIndex,
+        /// By when.
+        at: Option<Instant>,
+    },
+    /// Whether the pieces of a tier are asked for by index, the lowest first, instead of by rarity.
+    Sequential(bool),
+}
+
+/// What kind of peer one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Source {
+    /// One that speaks the peer protocol.
+    Peer {
+        /// Whether both sides speak BEP 6: then a choke leaves requests standing until each is rejected.
+        fast: bool,
+    },
+    /// A web server (BEP 17, BEP 19).
+    Web,
 }
 
 /// What the picker wants.

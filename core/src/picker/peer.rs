@@ -1,6 +1,6 @@
 //! One peer: what it has, what it was asked for, and what it may still send late.
 
-use super::{PipelineLimits, pipeline::Pipeline};
+use super::{PipelineLimits, Source, pipeline::Pipeline};
 use crate::{
     bitfield::Bitfield,
     id::{PeerKey, PieceIndex},
@@ -60,13 +60,12 @@ pub(super) struct Asked {
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) key: PeerKey,
-    /// Whether BEP 6 is spoken.
-    pub(super) fast: bool,
+    pub(super) source: Source,
     pub(super) unchoked: bool,
     /// Whether it was told that we are interested.
     pub(super) interested: bool,
     pub(super) pieces: Pieces,
-    /// How many of `Pieces::Some` are not held. Not kept for the others.
+    /// How many of `Pieces::Some` are needed. Not kept for the others.
     pub(super) wanted: u32,
     /// Requests that stand, the oldest first.
     pub(super) queue: VecDeque<Asked>,
@@ -82,11 +81,11 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) const fn new(key: PeerKey, fast: bool, limits: &PipelineLimits) -> Self {
+    pub(super) const fn new(key: PeerKey, source: Source, limits: &PipelineLimits) -> Self {
         Self {
             key,
-            fast,
-            unchoked: false,
+            source,
+            unchoked: matches!(source, Source::Web),
             interested: false,
             pieces: Pieces::None,
             wanted: 0,
@@ -97,6 +96,11 @@ impl Peer {
             fed: false,
             current: PieceIndex(0),
         }
+    }
+
+    /// Whether BEP 6 is spoken.
+    pub(super) const fn is_fast(&self) -> bool {
+        matches!(self.source, Source::Peer { fast: true })
     }
 
     /// Whether one more request may stand at it.

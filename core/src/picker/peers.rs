@@ -1,7 +1,7 @@
 //! Peers come and go, say what they have, choke and unchoke.
 
 use super::{
-    Action, Picker,
+    Action, Picker, Source,
     machine::MAX_PEERS,
     peer::{Asked, BACK_OFF, LATE, Peer, Pieces},
 };
@@ -17,7 +17,7 @@ use core::{mem, time::Duration};
 const MIN_WAIT: Duration = Duration::from_millis(1);
 
 impl Picker {
-    pub(super) fn joined(&mut self, key: PeerKey, fast: bool) {
+    pub(super) fn joined(&mut self, key: PeerKey, source: Source, out: &mut Outbox<Action>) {
         let slot = key.index();
         if slot >= MAX_PEERS || self.peer(slot).is_some() {
             self.counters.strays += 1;
@@ -27,7 +27,10 @@ impl Picker {
             self.peers.resize_with(slot + 1, || None);
         }
         if let Some(place) = self.peers.get_mut(slot) {
-            *place = Some(Peer::new(key, fast, &self.limits));
+            *place = Some(Peer::new(key, source, &self.limits));
+        }
+        if source == Source::Web {
+            self.has_all(slot, out);
         }
     }
 
@@ -66,7 +69,7 @@ impl Picker {
             Pieces::None => {}
             Pieces::Some(bits) => {
                 self.order.add(bits, &mut self.random);
-                wanted = bits.iter().map(|piece| u32::from(!self.have.get(piece))).sum();
+                wanted = bits.count_common(&self.needed);
             }
             Pieces::All => self.order.add_seed(),
         }
@@ -93,7 +96,7 @@ impl Picker {
             self.counters.out_of_range += 1;
             return;
         }
-        let wanted = !self.have.get(piece);
+        let wanted = self.needed.get(piece);
         let Some(peer) = self.peer_mut(slot) else { return };
         if matches!(peer.pieces, Pieces::None) {
             peer.pieces = Pieces::Some(Bitfield::new(pieces));
@@ -120,7 +123,7 @@ impl Picker {
             self.counters.out_of_range += 1;
             return;
         }
-        let wanted = !self.have.get(piece);
+        let wanted = self.needed.get(piece);
         let Some(peer) = self.peer_mut(slot) else { return };
         match &mut peer.pieces {
             Pieces::All => {
@@ -146,7 +149,7 @@ impl Picker {
     /// BEP 54: without BEP 6, requests for what the peer no longer has are silently gone; with it, each
     /// will be rejected.
     fn drop_lost(&mut self, slot: usize, out: &mut Outbox<Action>) {
-        if self.peer(slot).is_some_and(|peer| !peer.fast) {
+        if self.peer(slot).is_some_and(|peer| !peer.is_fast()) {
             self.take_back(slot, false, |peer, asked| !peer.pieces.has(asked.piece), out);
             self.arm(slot);
         }
@@ -154,12 +157,12 @@ impl Picker {
 
     /// Tells a peer whether we are interested, if that has changed.
     pub(super) fn tell_interest(&mut self, slot: usize, out: &mut Outbox<Action>) {
-        let complete = self.have.is_full();
+        let finished = self.is_finished();
         let Some(peer) = self.peer_mut(slot) else { return };
         let interested = match peer.pieces {
             Pieces::None => false,
             Pieces::Some(_) => peer.wanted > 0,
-            Pieces::All => !complete,
+            Pieces::All => !finished,
         };
         if mem::replace(&mut peer.interested, interested) != interested {
             let peer = peer.key;
@@ -181,7 +184,7 @@ impl Picker {
             peer.holds_until = Some(now + BACK_OFF);
         }
         // BEP 6: a choke drops no requests, each is answered or rejected. Without it all are gone.
-        if !peer.fast {
+        if !peer.is_fast() {
             peer.pipeline.restart(start);
             self.take_back(slot, false, |_, _| true, out);
         }

@@ -145,8 +145,7 @@ fn micros(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    const LIMITS: PipelineLimits =
-        PipelineLimits { min: 2, max: 500, start: 4, horizon: Duration::from_secs(3) };
+    const LIMITS: PipelineLimits = PipelineLimits::DEFAULT;
 
     /// A peer that sends a block every `interval_us`, for `blocks` blocks.
     fn steady(pipeline: &mut Pipeline, from: Instant, interval_us: u64, blocks: u64) -> Instant {

@@ -1,7 +1,7 @@
 //! The picker under the law harness.
 #![allow(clippy::expect_used, reason = "nothing but tests and fuzz targets call it: they may fail loudly")]
 
-use super::{Action, Config, Input, Picker};
+use super::{Action, Config, Input, Picker, Source};
 use crate::{
     Seed,
     bitfield::Bitfield,
@@ -52,7 +52,7 @@ impl Subject for AnyPicker {
         let Some(peer) = dice.pick(&self.here).copied().filter(|_| dice.chance(19, 20)) else {
             let peer = self.keys.insert(());
             self.here.push(peer);
-            return Input::PeerJoined { peer, fast: dice.chance(1, 2) };
+            return Input::PeerJoined { peer, source: Source::Peer { fast: dice.chance(1, 2) } };
         };
         let pieces = self.geometry.map_or(0, |geometry| geometry.pieces());
         let piece = PieceIndex(dice.below(pieces + 1));

@@ -227,5 +227,20 @@ fn endgame_asks_three_peers_and_cancels_the_rest() {
 fn memory_is_as_promised() {
     let geometry = Geometry::new(16_384, 16_384 * 1_000_000).expect("valid");
     let picker = Picker::new(Config::new(geometry), [1; 32]);
-    assert!(picker.memory() <= 15_000_000, "{}", picker.memory());
+    assert!(picker.memory() <= 16_000_000, "{}", picker.memory());
+}
+
+#[test]
+fn skipped_pieces_are_not_asked_for_and_do_not_interest() {
+    let mut world = World::of_pieces(4);
+    let peer = world.leecher(&[1, 2]);
+    let package = PackageId(0);
+    world.tell(Input::Package { package, pieces: 1..3, tier: Tier::Skip });
+    assert!(world.asked(peer).is_empty());
+    assert_eq!(world.picker.wanted_from(peer), 0);
+    assert_eq!(world.picker.wanted_bytes(), 2 * 65_536);
+    let actions = world.tell(Input::Package { package, pieces: 1..2, tier: Tier::Skip });
+    assert!(actions.contains(&Action::Interested { peer }));
+    assert!(world.asked(peer).iter().all(|block| block.piece == PieceIndex(2)));
+    assert_eq!(world.asked(peer).len(), 4);
 }

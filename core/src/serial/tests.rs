@@ -1,11 +1,12 @@
 //! What is written can be read again.
 
 use crate::{
+    Instant,
     bitfield::Bitfield,
     choker, engine,
     id::{
-        AcceptTicket, Block, ComputeToken, InfoHash, PeerId, PeerKey, PieceIndex, StorageToken, StreamId,
-        TorrentId,
+        AcceptTicket, Block, ComputeToken, InfoHash, PackageId, PeerId, PeerKey, PieceIndex, StorageToken,
+        StreamId, TorrentId,
     },
     metainfo::Builder,
     mse, picker,
@@ -92,7 +93,13 @@ fn inputs_of_picker_and_choker_can_be_read_again() {
     let (peer, piece) = (PeerKey::new(7, 2), PieceIndex(3));
     let block = Block { piece, begin: 16_384, length: 1 };
     survive([
-        Input::PeerJoined { peer, fast: true },
+        Input::PeerJoined { peer, source: picker::Source::Peer { fast: true } },
+        Input::PeerJoined { peer, source: picker::Source::Web },
+        Input::Suggested { peer, piece },
+        Input::AllowedFast { peer, piece },
+        Input::Package { package: PackageId(1), pieces: 2..5, tier: picker::Tier::LobbyUrgent },
+        Input::Deadline { piece, at: Some(Instant::from_micros(5)) },
+        Input::Sequential(true),
         Input::PeerLeft { peer },
         Input::Bitfield { peer, pieces: Bitfield::full(13) },
         Input::HaveAll { peer },

@@ -83,7 +83,7 @@ impl Swarm {
         let Some(peer) = self.peers.get(key) else { return };
         let (fast, early) = (peer.fast, peer.early);
         self.choose(now, choker::Input::PeerJoined { peer: key }, out);
-        self.pick(now, picker::Input::PeerJoined { peer: key, fast }, out);
+        self.pick(now, picker::Input::PeerJoined { peer: key, source: picker::Source::Peer { fast } }, out);
         if let Some(requests) = early.reqq {
             self.pick(now, picker::Input::RequestLimit { peer: key, requests }, out);
         }

@@ -18,7 +18,11 @@ fn a_peer_that_opens_piece_after_piece_does_not_fill_the_memory() {
     let mut out = Outbox::new();
     let peer = Slab::<PeerKey, ()>::new().insert(());
     let mut now = Instant::ZERO;
-    for input in [Input::PeerJoined { peer, fast: true }, Input::HaveAll { peer }, Input::Unchoked { peer }] {
+    for input in [
+        Input::PeerJoined { peer, source: Source::Peer { fast: true } },
+        Input::HaveAll { peer },
+        Input::Unchoked { peer },
+    ] {
         let Ok(()) = picker.handle_input(now, input, &mut out);
     }
     // Sends the first block of each piece, and rejects the others.

@@ -8,8 +8,12 @@ use crate::{
     slab::{Key, Slab},
     storage::Geometry,
 };
-use alloc::{collections::BTreeSet, vec, vec::Vec};
-use core::{mem, time::Duration};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec,
+    vec::Vec,
+};
+use core::{mem, ops::Range, time::Duration};
 
 pub(super) struct World {
     pub(super) picker: Picker,
@@ -20,6 +24,7 @@ pub(super) struct World {
     pub(super) have: Vec<bool>,
     pub(super) here: BTreeSet<Block>,
     pub(super) complete: BTreeSet<PieceIndex>,
+    packages: BTreeMap<PackageId, (Range<u32>, Tier)>,
     budget: u64,
 }
 
@@ -49,6 +54,7 @@ impl World {
             peers: Vec::new(),
             here: BTreeSet::new(),
             complete: BTreeSet::new(),
+            packages: BTreeMap::new(),
             budget: u64::MAX,
             have,
             config,
@@ -73,7 +79,7 @@ impl World {
             asked: Vec::new(),
             late: Vec::new(),
         });
-        self.tell(Input::PeerJoined { peer: key, fast });
+        self.tell(Input::PeerJoined { peer: key, source: Source::Peer { fast } });
         key
     }
 
@@ -207,7 +213,16 @@ impl World {
                 self.budget = *bytes;
                 return;
             }
-            Input::PeerJoined { .. } | Input::Block { .. } => return,
+            Input::PeerJoined { .. }
+            | Input::Block { .. }
+            | Input::Deadline { .. }
+            | Input::Sequential(_)
+            | Input::Suggested { .. }
+            | Input::AllowedFast { .. } => return,
+            Input::Package { package, pieces, tier } => {
+                self.packages.insert(*package, (pieces.clone(), *tier));
+                return;
+            }
             Input::Bitfield { peer, .. }
             | Input::HaveAll { peer }
             | Input::Have { peer, .. }
@@ -302,6 +317,12 @@ impl World {
         elsewhere > 0
     }
 
+    /// The highest tier of the packages that use a piece.
+    pub(super) fn tier(&self, piece: usize) -> Tier {
+        let using = self.packages.values().filter(|(pieces, _)| pieces.contains(&(piece as u32)));
+        using.map(|(_, tier)| *tier).max().unwrap_or(self.config.tier)
+    }
+
     fn is_padding(&self, block: Block) -> bool {
         let start = self.config.geometry.block_offset(block);
         let end = start + u64::from(block.length);
@@ -316,7 +337,8 @@ impl World {
         }
         let mut requested = 0;
         for other in &self.peers {
-            let wanted = other.has.iter().zip(&self.have).filter(|(has, have)| **has && !**have).count();
+            let needed = |piece: &usize| !self.have[*piece] && self.tier(*piece) != Tier::Skip;
+            let wanted = (0..self.have.len()).filter(|piece| other.has[*piece] && needed(piece)).count();
             assert_eq!(self.picker.wanted_from(other.key) as usize, wanted);
             assert_eq!(other.interested, wanted > 0, "interest");
             assert_eq!(self.picker.is_seed(other.key), other.has.iter().all(|has| *has));
@@ -352,6 +374,11 @@ impl Other {
             }
             Input::Bitfield { .. }
             | Input::PeerJoined { .. }
+            | Input::Package { .. }
+            | Input::Deadline { .. }
+            | Input::Sequential(_)
+            | Input::Suggested { .. }
+            | Input::AllowedFast { .. }
             | Input::PeerLeft { .. }
             | Input::Block { .. }
             | Input::Verified { .. }

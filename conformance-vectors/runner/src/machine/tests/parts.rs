@@ -38,7 +38,7 @@ fn picker_downloads_rarest_first_and_races_at_the_end() {
     let mut common = Bitfield::full(3);
     common.clear(PieceIndex(1));
     for number in 0..3 {
-        life.input(Input::PeerJoined { peer: peer(number), fast: true });
+        life.input(Input::PeerJoined { peer: peer(number), source: picker::Source::Peer { fast: true } });
         let pieces = if number == 0 { Bitfield::full(3) } else { common.clone() };
         life.input(Input::Bitfield { peer: peer(number), pieces });
     }
@@ -73,7 +73,7 @@ fn picker_gives_up_a_silent_peer() {
     use picker::Input;
     let mut life = picker(2);
     for (number, fast) in [(0, true), (1, false)] {
-        life.input(Input::PeerJoined { peer: peer(number), fast });
+        life.input(Input::PeerJoined { peer: peer(number), source: picker::Source::Peer { fast } });
         life.input(Input::HaveAll { peer: peer(number) });
     }
     let asked = requests(&life.input(Input::Unchoked { peer: peer(0) }));
