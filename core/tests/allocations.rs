@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use convoy_core::{
     Instant, Machine, Outbox,
-    engine::{Action, AddTorrent, Command, Config, Engine, Input},
+    engine::{Action, AddTorrent, Command, Config, Engine, Input, Plan},
     id::{BLOCK_LENGTH, InfoHash, StreamId},
     metainfo::{File, Info},
     mse::{self, Ciphers, Handshake, Level},
@@ -132,7 +132,14 @@ impl Host {
         let info = info();
         let size = info.geometry.total_length();
         let on_disk = vec![complete.then_some(FileStamp { size, mtime: 1 })];
-        let add = AddTorrent { info, resume: None, on_disk, paused: false, peers: Vec::new() };
+        let add = AddTorrent {
+            info,
+            resume: None,
+            on_disk,
+            plan: Plan::default(),
+            paused: false,
+            peers: Vec::new(),
+        };
         host.tell(Input::Start);
         host.tell(Input::Command(Command::Add(Box::new(add))));
         host.settle();

@@ -89,6 +89,8 @@ impl Engine {
             swarm::Action::PieceVerified { piece, from } => Event::PieceVerified { info_hash, piece, from },
             swarm::Action::PieceFailed { piece } => Event::PieceFailed { info_hash, piece },
             swarm::Action::Completed => Event::Completed { info_hash },
+            swarm::Action::Finished => Event::Finished { info_hash },
+            swarm::Action::SeedGoalReached => Event::SeedGoalReached { info_hash },
             swarm::Action::Failed { file, error } => Event::Failed { info_hash, file, error },
         };
         out.push(Action::Event(event));

@@ -31,7 +31,7 @@ use core::{convert::Infallible, mem, net::SocketAddr};
 /// ```
 /// use convoy_core::{
 ///     Instant, Machine, Outbox,
-///     engine::{Action, AddTorrent, Command, Config, Engine, Event, Input},
+///     engine::{Action, AddTorrent, Command, Config, Engine, Event, Input, Plan},
 ///     metainfo::Builder,
 /// };
 ///
@@ -40,7 +40,7 @@ use core::{convert::Infallible, mem, net::SocketAddr};
 /// hasher.update(b"hello");
 /// let info = plan.finish(&hasher.finish()?)?.info;
 /// let peers = vec!["192.0.2.1:6881".parse()?];
-/// let add = AddTorrent { info, resume: None, on_disk: vec![None], paused: false, peers };
+/// let add = AddTorrent { info, resume: None, on_disk: vec![None], plan: Plan::default(), paused: false, peers };
 ///
 /// let mut engine = Engine::new(Config::default(), [7; 32]);
 /// let mut out = Outbox::new();
@@ -207,6 +207,12 @@ impl Engine {
             }
             Command::Pause { info_hash } => self.tell_named(now, info_hash, swarm::Input::Pause, out),
             Command::Unpause { info_hash } => self.tell_named(now, info_hash, swarm::Input::Unpause, out),
+            Command::Follow { info_hash, plan } => {
+                self.tell_named(now, info_hash, swarm::Input::Follow(plan), out);
+            }
+            Command::Read { info_hash, reader } => {
+                self.tell_named(now, info_hash, swarm::Input::Read(reader), out);
+            }
             Command::AddPeer { info_hash, remote } => {
                 if let Some((id, torrent)) = self.find(info_hash) {
                     torrent.candidates.add(now, remote);
@@ -247,7 +253,7 @@ impl Engine {
         {
             return out.push(Action::Event(Event::Refused { info_hash, why }));
         }
-        let content = Box::new(Content { info: add.info, verdict, paused: add.paused });
+        let content = Box::new(Content { info: add.info, verdict, plan: add.plan, paused: add.paused });
         let (id, input) = match fetching {
             Some(id) => (id, swarm::Input::Resolve(content)),
             None => (self.insert(now, info_hash, swarm::Torrent::Content(content)), swarm::Input::Start),

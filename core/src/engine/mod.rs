@@ -37,7 +37,10 @@ use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
 use thiserror::Error;
 
-pub use crate::swarm::{Encryption, Memory, PeerEnd, PeerInfo, Progress, State, StreamError};
+pub use crate::picker::Tier;
+pub use crate::swarm::{
+    Encryption, Memory, PeerEnd, PeerInfo, Plan, Progress, Reader, SeedGoal, State, StreamError,
+};
 pub use config::{Config, Limits};
 pub use machine::Engine;
 pub use statistics::{HandshakeFailure, Statistics};
@@ -138,6 +141,21 @@ pub enum Command {
         /// Which.
         info_hash: InfoHash,
     },
+    /// Want something else of a torrent.
+    Follow {
+        /// Which.
+        info_hash: InfoHash,
+        /// What.
+        plan: Box<Plan>,
+    },
+    /// Somebody reads a file while it comes, and has come this far: what is next is wanted soon. `None`:
+    /// nobody reads any more.
+    Read {
+        /// Of which torrent.
+        info_hash: InfoHash,
+        /// Where.
+        reader: Option<Reader>,
+    },
     /// Somebody knows a peer's address.
     AddPeer {
         /// For which torrent.
@@ -168,6 +186,8 @@ pub struct AddTorrent {
     pub resume: Option<Resume>,
     /// Size and time of each file as it lies on disk now, `None` where there is none; padding too.
     pub on_disk: Vec<Option<FileStamp>>,
+    /// What is wanted of it.
+    pub plan: Plan,
     /// Only check what is on disk: take no peers until [`Command::Unpause`].
     pub paused: bool,
     /// Peers known from the start.
@@ -336,6 +356,16 @@ pub enum Event {
     },
     /// A torrent is complete, verified and written.
     Completed {
+        /// Which.
+        info_hash: InfoHash,
+    },
+    /// Everything that is wanted of a torrent is there, verified and written, but that is not all.
+    Finished {
+        /// Which.
+        info_hash: InfoHash,
+    },
+    /// A torrent was shared for as long as its plan says; it is paused.
+    SeedGoalReached {
         /// Which.
         info_hash: InfoHash,
     },

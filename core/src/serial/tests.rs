@@ -263,6 +263,7 @@ fn inputs_of_engines_can_be_read_again() {
         info,
         resume: Some(resume),
         on_disk: vec![None, stamp],
+        plan: crate::engine::Plan::default(),
         paused: true,
         peers: vec![remote],
     };

@@ -91,6 +91,12 @@ impl Layout {
         self.extent(file).map_or(0, |extent| extent.length)
     }
 
+    /// Which bytes of the torrent are those of `file`. `None` if there is no such file.
+    #[must_use]
+    pub fn file_range(&self, file: FileIndex) -> Option<Range<u64>> {
+        self.extent(file).map(|extent| extent.start..extent.end())
+    }
+
     /// Whether `file` is padding.
     #[must_use]
     pub fn is_padding(&self, file: FileIndex) -> bool {

@@ -1,7 +1,7 @@
 //! What is shared: known from the start, or fetched from peers first (BEP 9).
 
 use super::{
-    Action, Content, PeerEnd,
+    Action, Content, PeerEnd, Plan,
     check::Checks,
     machine::{Phase, Swarm},
 };
@@ -27,6 +27,7 @@ impl Content {
         Self {
             info: Info::placeholder(info_hash),
             verdict: Verdict { trusted: nothing.clone(), check: nothing },
+            plan: Plan::default(),
             paused: false,
         }
     }
@@ -38,14 +39,14 @@ impl Swarm {
         if self.phase != Phase::Fetching || content.info.info_hash != self.info.info_hash {
             return;
         }
-        let Content { info, verdict, paused } = content;
+        let Content { info, verdict, plan, paused } = content;
         self.geometry = info.geometry;
         self.layout = info.layout();
         self.have = verdict.trusted;
         self.verified_bytes = bytes_of(self.geometry, &self.have);
         self.checks = Checks::new(verdict.check);
         self.picker = Picker::new(picker_config(&self.layout, &self.have), self.random.child_seed());
-        self.info = info;
+        (self.info, self.plan) = (info, plan);
         (self.phase, self.is_magnet) = (Phase::Checking, false);
         if paused {
             self.paused = true;

@@ -189,9 +189,7 @@ impl Swarm {
         out.push(Action::PieceVerified { piece, from });
         self.pick(now, picker::Input::Verified { piece }, out);
         self.tell_all(now, &Message::Have(piece), out);
-        if self.have.is_full() {
-            self.complete(now, out);
-        }
+        self.note_finished(now, true, out);
     }
 
     fn piece_failed(
@@ -207,12 +205,5 @@ impl Swarm {
             self.leave(*only, PeerEnd::CorruptPiece);
         }
         self.pick(now, picker::Input::Failed { piece }, out);
-    }
-
-    /// Everything is here, verified and written.
-    fn complete(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        out.push(Action::Completed);
-        self.become_seed(now, out);
-        self.save(true, out);
     }
 }

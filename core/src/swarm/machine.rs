@@ -1,12 +1,13 @@
 //! The swarm's machine: what it holds, and how its parts are called.
 
 use super::{
-    Action, Config, Content, Encryption, Input, Memory, PeerEnd, Progress, Setup, State, Torrent,
+    Action, Config, Content, Encryption, Input, Memory, PeerEnd, Plan, Progress, Setup, State, Torrent,
     check::{Checks, Compute, ComputeKey},
     content::{bytes_of, picker_config},
     fill::Fill,
     gather::{Gather, GatherKey, OperationKey, Pending},
     peer::Peer,
+    plan,
     save::Saves,
     stats::{Allowance, Meter},
 };
@@ -40,7 +41,7 @@ use core::convert::Infallible;
 ///     id::PeerId,
 ///     metainfo::Builder,
 ///     storage::Resume,
-///     swarm::{Action, Config, Content, Input, Setup, Swarm, Torrent},
+///     swarm::{Action, Config, Content, Input, Plan, Setup, Swarm, Torrent},
 /// };
 ///
 /// let plan = Builder::single_file("hello", 5).plan()?;
@@ -49,7 +50,7 @@ use core::convert::Infallible;
 /// let info = plan.finish(&hasher.finish()?)?.info;
 /// let verdict = Resume::unknown(info.info_hash, 1, 1).trusted(&info.layout(), &[None]);
 /// let setup = Setup {
-///     torrent: Torrent::Content(Box::new(Content { info, verdict, paused: false })),
+///     torrent: Torrent::Content(Box::new(Content { info, verdict, plan: Plan::default(), paused: false })),
 ///     peer_id: PeerId(*b"-IC0100-000000000000"),
 ///     client: "Convoy 0.1.0".into(),
 ///     listen_port: None,
@@ -88,6 +89,9 @@ pub struct Swarm {
     pub(super) leaving: Vec<(PeerKey, PeerEnd)>,
     pub(super) picker: Picker,
     pub(super) choker: Choker,
+
+    pub(super) plan: Plan,
+    pub(super) plan_progress: plan::Progress,
 
     pub(super) have: Bitfield,
     pub(super) fills: BTreeMap<PieceIndex, Fill>,
@@ -156,7 +160,7 @@ impl Swarm {
             Torrent::Content(content) => (false, *content),
             Torrent::Magnet(info_hash) => (true, Content::unknown(info_hash)),
         };
-        let Content { info, verdict, paused } = content;
+        let Content { info, verdict, plan, paused } = content;
         let (geometry, layout) = (info.geometry, info.layout());
         let have = verdict.trusted;
         let mut queue_key = [0; 8];
@@ -178,6 +182,8 @@ impl Swarm {
             listen_port,
             prefers_encryption,
             have,
+            plan,
+            plan_progress: plan::Progress::default(),
             paused,
             phase: Phase::New,
             clock: Clock::default(),
@@ -228,7 +234,7 @@ impl Swarm {
     }
 
     fn is_downloading(&self) -> bool {
-        self.phase == Phase::Running && !self.paused && !self.have.is_full()
+        self.phase == Phase::Running && !self.paused && !self.is_finished()
     }
 
     /// Whether everything is verified and written.
@@ -259,6 +265,8 @@ impl Swarm {
             state: self.state(),
             total_bytes: if self.is_magnet { 0 } else { self.geometry.total_length() },
             verified_bytes: self.verified_bytes,
+            wanted_bytes: if self.is_magnet { 0 } else { self.picker.wanted_bytes() },
+            missing_bytes: if self.is_magnet { 0 } else { self.picker.missing_bytes() },
             checked_bytes: self.checks.done_bytes,
             downloaded_bytes: self.downloaded.total(),
             uploaded_bytes: self.uploaded.total(),
@@ -283,7 +291,7 @@ impl Swarm {
             Phase::Failed => State::Failed,
             Phase::Stopping | Phase::Stopped => State::Paused,
             Phase::Running if self.paused => State::Paused,
-            Phase::Running if self.have.is_full() => State::Seeding,
+            Phase::Running if self.is_finished() => State::Seeding,
             Phase::Running => State::Downloading,
         }
     }
@@ -326,26 +334,12 @@ impl Swarm {
             self.note_unsaved(now);
         }
         out.push(Action::Checked { have: self.have.clone() });
+        self.tell_plan(now, out);
         self.engage_all(now, out);
-        if self.have.is_full() {
-            self.become_seed(now, out);
-            if self.saves.unsaved {
-                self.save(true, out);
-            }
-        }
+        self.note_finished(now, false, out);
     }
 
-    /// From now on we only serve.
-    pub(super) fn become_seed(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        self.choose(now, choker::Input::Seeding(true), out);
-        let mut slot = 0;
-        while let Some(key) = self.peers.key_from(slot) {
-            self.leave_if_both_seeds(key);
-            slot = key.index() + 1;
-        }
-    }
-
-    fn pause(&mut self, out: &mut Outbox<Action>) {
+    pub(super) fn pause(&mut self, out: &mut Outbox<Action>) {
         self.paused = true;
         self.leave_all(&PeerEnd::Stopped);
         if self.phase == Phase::Running && self.saves.unsaved {
@@ -455,6 +449,8 @@ impl Machine for Swarm {
                 self.upload_allowance.grant(upload);
                 self.serve_line(now, out);
             }
+            Input::Follow(plan) => self.follow(now, *plan, out),
+            Input::Read(reader) => self.read_ahead(now, reader, out),
             Input::ListenPort(port) => self.listen_port = port,
             Input::Pause => self.pause(out),
             Input::Unpause => self.paused = false,
@@ -480,13 +476,19 @@ impl Machine for Swarm {
         if self.save_deadline().is_some_and(|deadline| deadline.at <= now) {
             self.save(false, out);
         }
+        self.note_shared(now, out);
         self.settle_call(now, out);
         Ok(())
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
-        [self.picker.poll_timeout(), self.choker.poll_timeout(), self.deadlines.earliest()]
-            .into_iter()
-            .fold(self.save_deadline(), Deadline::earlier)
+        [
+            self.picker.poll_timeout(),
+            self.choker.poll_timeout(),
+            self.deadlines.earliest(),
+            self.seed_deadline(),
+        ]
+        .into_iter()
+        .fold(self.save_deadline(), Deadline::earlier)
     }
 }

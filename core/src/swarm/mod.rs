@@ -18,6 +18,7 @@ mod fill;
 mod gather;
 mod machine;
 mod peer;
+mod plan;
 mod save;
 mod serve;
 mod stats;
@@ -42,6 +43,7 @@ use core::{net::SocketAddr, time::Duration};
 use thiserror::Error;
 
 pub use machine::Swarm;
+pub use plan::{Plan, Reader, SeedGoal};
 
 /// What can happen to a swarm.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,6 +96,10 @@ pub enum Input {
         /// Of block data to peers.
         upload: Option<u64>,
     },
+    /// Something else is wanted of the torrent.
+    Follow(Box<Plan>),
+    /// Somebody reads here, and will go on: what comes next is wanted soon. `None`: nobody any more.
+    Read(Option<Reader>),
     /// Where we listen, as peers hear it.
     ListenPort(Option<u16>),
     /// Drop the peers and take no new ones; make everything durable.
@@ -112,6 +118,8 @@ pub struct Content {
     pub info: Info,
     /// What is known of its files.
     pub verdict: Verdict,
+    /// What is wanted of it.
+    pub plan: Plan,
     /// Whether it takes no peers at first.
     pub paused: bool,
 }
@@ -204,6 +212,10 @@ pub enum Action {
     },
     /// Everything is verified and written.
     Completed,
+    /// Everything that is wanted is verified and written, but that is not all.
+    Finished,
+    /// The torrent was shared for as long as its plan says; it is paused.
+    SeedGoalReached,
     /// Storage failed; the swarm rests.
     Failed {
         /// The file, unless it was all of them.
@@ -268,6 +280,11 @@ pub struct Config {
     /// How often what is known is saved while pieces come in.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub save_interval: Duration,
+    /// How many bytes ahead of a reader are wanted before all else.
+    pub read_ahead: u64,
+    /// How much later than the piece before it each of those is wanted.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
+    pub read_pace: Duration,
 }
 
 impl Default for Config {
@@ -281,6 +298,8 @@ impl Default for Config {
             request_queue: 512,
             check_memory: 8 << 20,
             save_interval: Duration::from_secs(60),
+            read_ahead: 8 << 20,
+            read_pace: Duration::from_secs(1),
         }
     }
 }
@@ -295,7 +314,7 @@ pub enum State {
     Checking,
     /// Fetching what is missing.
     Downloading,
-    /// Complete, and serving.
+    /// Complete, as far as it is wanted, and serving.
     Seeding,
     /// Asked to rest.
     Paused,
@@ -315,6 +334,10 @@ pub struct Progress {
     pub total_bytes: u64,
     /// Bytes verified and on disk.
     pub verified_bytes: u64,
+    /// Bytes of the pieces that are wanted, those on disk among them.
+    pub wanted_bytes: u64,
+    /// Bytes of those that are not on disk yet.
+    pub missing_bytes: u64,
     /// While checking: bytes looked at.
     pub checked_bytes: u64,
     /// Block data received in this run, useful or not.

@@ -24,6 +24,8 @@ pub(super) struct Peer {
     pub(super) in_line: bool,
     /// Blocks that nobody asked for, from a peer without BEP 6.
     pub(super) strikes: u8,
+    /// Whether it says that it wants nothing (BEP 21).
+    pub(super) upload_only: bool,
     /// What it said of itself, kept for when the pieces are known.
     pub(super) early: Early,
     /// Whether it is about to leave; nothing it says counts any more.
@@ -52,6 +54,7 @@ impl Peer {
             unsent: 0,
             in_line: false,
             strikes: 0,
+            upload_only: false,
             early: Early::default(),
             leaving: false,
         }

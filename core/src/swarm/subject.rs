@@ -7,7 +7,7 @@
     reason = "nothing but tests and fuzz targets call it: they may fail loudly"
 )]
 
-use super::{Action, Config, Content, Encryption, Input, Joined, PeerEnd, Setup, Swarm, Torrent};
+use super::{Action, Config, Content, Encryption, Input, Joined, PeerEnd, Plan, Setup, Swarm, Torrent};
 use crate::{
     Seed,
     bitfield::Bitfield,
@@ -62,7 +62,7 @@ pub fn torrent_of(content: &[u8], piece_length: u32) -> Info {
 #[must_use]
 pub fn setup(content: &[u8], trusted: Bitfield, check: Bitfield) -> Setup {
     let info = torrent_of(content, PIECE);
-    let content = Content { info, verdict: Verdict { trusted, check }, paused: false };
+    let content = Content { info, verdict: Verdict { trusted, check }, plan: Plan::default(), paused: false };
     Setup {
         torrent: Torrent::Content(Box::new(content)),
         peer_id: PeerId([1; 20]),

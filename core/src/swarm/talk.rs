@@ -170,12 +170,12 @@ impl Swarm {
             Message::NotInterested => self.choose(now, choker::Input::NotInterested { peer }, out),
             Message::Have(piece) => {
                 self.pick(now, picker::Input::Have { peer, piece }, out);
-                self.leave_if_both_seeds(key);
+                self.leave_if_useless(key);
             }
             Message::Bitfield(bits) => {
                 if let Some(pieces) = Bitfield::from_bytes(&bits, self.geometry.pieces()) {
                     self.pick(now, picker::Input::Bitfield { peer, pieces }, out);
-                    self.leave_if_both_seeds(key);
+                    self.leave_if_useless(key);
                 }
             }
             Message::HaveNone => {
@@ -184,7 +184,7 @@ impl Swarm {
             }
             Message::HaveAll => {
                 self.pick(now, picker::Input::HaveAll { peer }, out);
-                self.leave_if_both_seeds(key);
+                self.leave_if_useless(key);
             }
             Message::Request(block) => self.on_request(now, key, block, out),
             Message::Cancel(block) => self.on_cancel(now, key, block, out),
@@ -308,9 +308,10 @@ impl Swarm {
         }
     }
 
-    /// Two seeds have nothing to say to one another.
-    pub(super) fn leave_if_both_seeds(&mut self, key: PeerKey) {
-        if self.have.is_full() && self.picker.is_seed(key) {
+    /// Two that want nothing have nothing to say to one another.
+    pub(super) fn leave_if_useless(&mut self, key: PeerKey) {
+        let upload_only = self.peers.get(key).is_some_and(|peer| peer.upload_only);
+        if self.is_finished() && (upload_only || self.picker.is_seed(key)) {
             self.leave(key, PeerEnd::BothSeeds);
         }
     }

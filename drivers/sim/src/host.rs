@@ -8,7 +8,7 @@ use crate::{
 };
 use convoy_core::{
     Deadline, Instant, Machine, Outbox, Random,
-    engine::{Action, AddTorrent, Config, Engine},
+    engine::{Action, AddTorrent, Config, Engine, Plan},
     id::{InfoHash, StreamId, TorrentId},
     storage::Resume,
 };
@@ -196,7 +196,14 @@ impl Peer {
         let saved = self.disk.resume(torrent.volume);
         let resume = saved.and_then(|saved| Resume::decode(&saved, info_hash, pieces, files).ok());
         let on_disk = self.disk.stamps(torrent.volume);
-        Some(AddTorrent { info, resume, on_disk, paused: false, peers: torrent.peers.clone() })
+        Some(AddTorrent {
+            info,
+            resume,
+            on_disk,
+            plan: Plan::default(),
+            paused: false,
+            peers: torrent.peers.clone(),
+        })
     }
 
     /// The resume file as it would be written now.

@@ -39,7 +39,7 @@ mod stream;
 
 use convoy_core::{
     Seed,
-    engine::{self, Command, Event},
+    engine::{self, Command, Event, Plan},
     id::InfoHash,
     metainfo::Info,
     storage::StorageError,
@@ -78,6 +78,8 @@ pub struct AddTorrent {
     /// The file that keeps what is known from one run to the next. One that cannot be read, or is of
     /// another torrent, is as good as none.
     pub resume: Option<PathBuf>,
+    /// What is wanted of it.
+    pub plan: Plan,
     /// Only check what is on disk.
     pub paused: bool,
     /// Peers known from the start.
@@ -87,7 +89,14 @@ pub struct AddTorrent {
 impl AddTorrent {
     /// A torrent in a folder, and nothing else.
     pub fn new(info: Info, folder: impl Into<PathBuf>) -> Self {
-        Self { info, folder: folder.into(), resume: None, paused: false, peers: Vec::new() }
+        Self {
+            info,
+            folder: folder.into(),
+            resume: None,
+            plan: Plan::default(),
+            paused: false,
+            peers: Vec::new(),
+        }
     }
 }
 

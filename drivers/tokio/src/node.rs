@@ -182,9 +182,9 @@ impl Shared {
         let look = move || {
             let files = Arc::new(Files::new(&add.info, &add.folder, open));
             let resume = add.resume.as_deref().and_then(|path| resume::read(path, &add.info));
-            let AddTorrent { info, paused, peers, .. } = add;
+            let AddTorrent { info, plan, paused, peers, .. } = add;
             let on_disk = files.stamps();
-            let engine_add = engine::AddTorrent { info, resume, on_disk, paused, peers };
+            let engine_add = engine::AddTorrent { info, resume, on_disk, plan, paused, peers };
             Done::Notice(Notice::Ready { add: Box::new(engine_add), files, resume: add.resume })
         };
         self.pool.give([Job::Other(Box::new(look))]);

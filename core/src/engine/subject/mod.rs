@@ -8,7 +8,7 @@
 
 mod stranger;
 
-use super::{Action, AddTorrent, Command, Config, Engine, Event, FetchTorrent, Input, StreamError};
+use super::{Action, AddTorrent, Command, Config, Engine, Event, FetchTorrent, Input, Plan, StreamError};
 use crate::{
     Seed,
     id::{AcceptTicket, StorageToken, StreamId, TorrentId},
@@ -194,6 +194,7 @@ impl AnyEngine {
             info: self.info().clone(),
             resume: None,
             on_disk: vec![(self.holds || dice.chance(1, 8)).then_some(stamp)],
+            plan: Plan::default(),
             paused: dice.chance(1, 8),
             peers: vec![SocketAddr::from(([198, 51, 100, 7], 6881))],
         }

@@ -125,6 +125,7 @@ impl World {
             info: info.clone(),
             resume: None,
             on_disk: (0..info.files.len()).map(on_disk).collect(),
+            plan: crate::engine::Plan::default(),
             paused: false,
             peers: peers.iter().map(|peer| self.hosts[*peer].address).collect(),
         };

@@ -49,6 +49,8 @@ mod tests {
             state,
             total_bytes: 1000 << 20,
             verified_bytes: 250 << 20,
+            wanted_bytes: 0,
+            missing_bytes: 0,
             checked_bytes: 100 << 20,
             downloaded_bytes: 260 << 20,
             uploaded_bytes: 30 << 20,

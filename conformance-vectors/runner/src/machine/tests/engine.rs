@@ -5,7 +5,7 @@ use crate::machine::{TraceWriter, build::never};
 use bytes::{Bytes, BytesMut};
 use convoy_core::{
     Instant, Machine,
-    engine::{Action, AddTorrent, Command, Config, Engine, Event, Input},
+    engine::{Action, AddTorrent, Command, Config, Engine, Event, Input, Plan},
     id::{AcceptTicket, StreamId},
     storage::{Completion, FileStamp, Operation},
     testing::Call,
@@ -157,7 +157,14 @@ pub(super) fn download(piece_length: u32, total_length: u64) -> Pair {
         pair.call(host, Call::Input(Input::Start));
         let stamp = (host == SEED).then_some(FileStamp { size: total_length, mtime: 1 });
         let peers = if host == SEED { Vec::new() } else { vec![address(SEED)] };
-        let add = AddTorrent { info: info.clone(), resume: None, on_disk: vec![stamp], paused: false, peers };
+        let add = AddTorrent {
+            info: info.clone(),
+            resume: None,
+            on_disk: vec![stamp],
+            plan: Plan::default(),
+            paused: false,
+            peers,
+        };
         pair.call(host, Call::Input(Input::Command(Command::Add(Box::new(add)))));
     }
     let mut is_stopping = false;

@@ -167,7 +167,12 @@ fn swarm_downloads_a_piece_and_serves_it() {
     trusted.set(PieceIndex(0));
     let verdict = Verdict { trusted, check: Bitfield::new(2) };
     let setup = Setup {
-        torrent: swarm::Torrent::Content(Box::new(swarm::Content { info, verdict, paused: false })),
+        torrent: swarm::Torrent::Content(Box::new(swarm::Content {
+            info,
+            verdict,
+            plan: swarm::Plan::default(),
+            paused: false,
+        })),
         peer_id: ALICE,
         client: "Convoy 0.1.0".into(),
         listen_port: Some(6881),
