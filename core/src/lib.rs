@@ -45,6 +45,7 @@ pub mod storage;
 
 // Floor 3: one folder, one protocol machine; none imports another.
 pub mod choker;
+pub mod metadata;
 pub mod mse;
 pub mod picker;
 pub mod wire;
