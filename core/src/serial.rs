@@ -138,6 +138,11 @@ impl<'de> Deserialize<'de> for Micros {
 }
 
 /// For fields: a duration.
+/// In words: for what is only ever read by people.
+pub(crate) fn text<T: core::fmt::Display, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
+}
+
 pub(crate) mod micros {
     use super::{Deserialize, Deserializer, Duration, Micros, Serialize, Serializer};
 

@@ -1,7 +1,10 @@
 //! Addresses where a torrent's peers may listen, and when to try each next.
 
 use crate::{mse::Known, time::Instant};
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use core::{net::SocketAddr, time::Duration};
 
 /// The known addresses of one torrent. O(log n) for everything.
@@ -29,6 +32,8 @@ enum Candidate {
     Waiting { at: Instant, failures: u32 },
     /// Being dialled, or connected, after so many failures in a row.
     Busy { failures: u32 },
+    /// Of no use as long as nothing more is wanted.
+    Idle,
     /// Never again.
     Banned,
 }
@@ -40,6 +45,8 @@ pub(super) enum Ending {
     Useful,
     /// It failed, or was of no use.
     Useless,
+    /// Neither side wants anything of the other.
+    Done,
     /// It must not be tried again.
     Never,
 }
@@ -75,11 +82,21 @@ impl Candidates {
         let pause = self.backoff.first.saturating_mul(1 << failures.min(20)).min(self.backoff.at_most);
         let next = match ending {
             Ending::Never => Candidate::Banned,
+            Ending::Done => Candidate::Idle,
             Ending::Useful | Ending::Useless => {
                 Candidate::Waiting { at: now + pause, failures: failures + 1 }
             }
         };
         self.set(remote, next);
+    }
+
+    /// More is wanted than before: those that were of no use may be now.
+    pub(super) fn wake(&mut self, now: Instant) {
+        let idle =
+            self.known.iter().filter(|(_, state)| **state == Candidate::Idle).map(|(remote, _)| *remote);
+        for remote in idle.collect::<Vec<_>>() {
+            self.set(remote, Candidate::Waiting { at: now, failures: 0 });
+        }
     }
 
     /// What is known of how this one speaks.
@@ -116,7 +133,6 @@ impl Candidates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
 
     fn candidates() -> Candidates {
         let backoff = Backoff { first: Duration::from_secs(1), at_most: Duration::from_secs(10) };
@@ -155,6 +171,17 @@ mod tests {
         candidates.ended(Instant::ZERO, address(1), Ending::Never);
         candidates.add(Instant::ZERO, address(1));
         assert_eq!(candidates.take(Instant::MAX), None);
+    }
+
+    #[test]
+    fn who_has_nothing_for_us_is_dialled_again_when_more_is_wanted() {
+        let mut candidates = candidates();
+        candidates.add(Instant::ZERO, address(1));
+        candidates.take(Instant::ZERO);
+        candidates.ended(Instant::ZERO, address(1), Ending::Done);
+        assert_eq!(candidates.next(), None);
+        candidates.wake(Instant::ZERO);
+        assert_eq!(candidates.take(Instant::ZERO), Some(address(1)));
     }
 
     #[test]

@@ -82,6 +82,7 @@ impl Engine {
                 Event::PeerConnected { info_hash, peer: info }
             }
             swarm::Action::Metadata(info) => Event::Metadata { info },
+            swarm::Action::MetadataUnusable(error) => Event::MetadataUnusable { info_hash, error },
             swarm::Action::Checked { have } => {
                 self.dial(now, torrent, out);
                 Event::Checked { info_hash, have }

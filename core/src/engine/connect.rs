@@ -320,12 +320,15 @@ pub(super) const fn our_bits() -> Reserved {
 
 /// What the end of a connection says about dialling the address again.
 pub(super) const fn ending(why: &PeerEnd) -> Ending {
+    if matches!(why, PeerEnd::BothSeeds) {
+        return Ending::Done;
+    }
     let never = matches!(
         why,
         PeerEnd::Handshake(HandshakeError::Local(HandshakeLocal::SelfConnection))
             | PeerEnd::SelfConnection
             | PeerEnd::CorruptPiece
-            | PeerEnd::BothSeeds
+            | PeerEnd::BadMetadata
             | PeerEnd::Duplicate
     );
     if never { Ending::Never } else { Ending::Useless }

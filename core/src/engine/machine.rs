@@ -208,6 +208,9 @@ impl Engine {
             Command::Pause { info_hash } => self.tell_named(now, info_hash, swarm::Input::Pause, out),
             Command::Unpause { info_hash } => self.tell_named(now, info_hash, swarm::Input::Unpause, out),
             Command::Follow { info_hash, plan } => {
+                if let Some((_, torrent)) = self.find(info_hash) {
+                    torrent.candidates.wake(now);
+                }
                 self.tell_named(now, info_hash, swarm::Input::Follow(plan), out);
             }
             Command::Read { info_hash, reader } => {

@@ -29,7 +29,7 @@ mod tests;
 use crate::{
     bitfield::Bitfield,
     id::{AcceptTicket, ComputeToken, FileIndex, InfoHash, PieceIndex, StreamId, TorrentId},
-    metainfo::Info,
+    metainfo::{self, Info},
     storage::{Completion, FileStamp, HashJob, HashOutcome, Operation, Resume, StorageError},
 };
 use alloc::{boxed::Box, vec::Vec};
@@ -316,6 +316,14 @@ pub enum Event {
     Metadata {
         /// What it is.
         info: Box<Info>,
+    },
+    /// What a torrent is has come from peers, and is right, but it is nothing that we can share.
+    MetadataUnusable {
+        /// Which.
+        info_hash: InfoHash,
+        /// Why.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serial::text"))]
+        error: metainfo::Error,
     },
     /// A torrent was not added.
     Refused {

@@ -10,6 +10,7 @@ use crate::{
     bitfield::Bitfield,
     choker,
     id::{InfoHash, PeerKey, PieceIndex},
+    metadata,
     metainfo::Info,
     picker::{self, Picker},
     storage::{Geometry, Layout, Verdict},
@@ -46,7 +47,10 @@ impl Swarm {
         self.verified_bytes = bytes_of(self.geometry, &self.have);
         self.checks = Checks::new(verdict.check);
         self.picker = Picker::new(picker_config(&self.layout, &self.have), self.random.child_seed());
+        let raw = info.raw.clone();
         (self.info, self.plan) = (info, plan);
+        self.exchange(now, metadata::Input::Known(raw), out);
+        self.introduce_all(now, out);
         (self.phase, self.is_magnet) = (Phase::Checking, false);
         if paused {
             self.paused = true;
@@ -112,6 +116,16 @@ pub(super) fn picker_config(layout: &Layout, have: &Bitfield) -> picker::Config 
         have: have.clone(),
         padding: layout.padding_ranges().collect(),
         ..picker::Config::new(layout.geometry())
+    }
+}
+
+/// BEP 27: what a private torrent is, its tracker's members know.
+pub(super) fn exchange_config(info: &Info) -> metadata::Config {
+    let shown = !info.private && !info.raw.is_empty();
+    metadata::Config {
+        info_hash: info.info_hash,
+        info: shown.then(|| info.raw.clone()),
+        limits: metadata::Limits::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Action, Config, Content, Encryption, Input, Memory, PeerEnd, Plan, Progress, Setup, State, Torrent,
     check::{Checks, Compute, ComputeKey},
-    content::{bytes_of, picker_config},
+    content::{bytes_of, exchange_config, picker_config},
     fill::Fill,
     gather::{Gather, GatherKey, OperationKey, Pending},
     peer::Peer,
@@ -17,6 +17,7 @@ use crate::{
     choker::{self, Choker},
     deadlines::Deadlines,
     id::{BLOCK_LENGTH, FileIndex, PeerId, PeerKey, PieceIndex},
+    metadata::{self, Exchange},
     metainfo::Info,
     picker::{self, Picker},
     random::Seed,
@@ -89,6 +90,7 @@ pub struct Swarm {
     pub(super) leaving: Vec<(PeerKey, PeerEnd)>,
     pub(super) picker: Picker,
     pub(super) choker: Choker,
+    pub(super) exchange: Exchange,
 
     pub(super) plan: Plan,
     pub(super) plan_progress: plan::Progress,
@@ -127,6 +129,7 @@ pub struct Swarm {
     pub(super) told: Outbox<wire::Action>,
     pub(super) picked: Outbox<picker::Action>,
     pub(super) chosen: Outbox<choker::Action>,
+    pub(super) exchanged: Outbox<metadata::Action>,
 }
 
 /// Noise that does no harm.
@@ -171,6 +174,7 @@ impl Swarm {
             verified_bytes: bytes_of(geometry, &have),
             checks: Checks::new(verdict.check),
             queue_key: u64::from_le_bytes(queue_key),
+            exchange: Exchange::new(exchange_config(&info), random.child_seed()),
             random,
             config,
             is_magnet,
@@ -212,6 +216,7 @@ impl Swarm {
             told: Outbox::new(),
             picked: Outbox::new(),
             chosen: Outbox::new(),
+            exchanged: Outbox::new(),
         }
     }
 
@@ -307,6 +312,7 @@ impl Swarm {
             uploading: self.uploading,
             checking: self.checks.bytes,
             tables: self.picker.memory()
+                + self.exchange.memory()
                 + self.choker.memory()
                 + self.have.heap_bytes()
                 + self.info.raw.len()
@@ -470,6 +476,10 @@ impl Machine for Swarm {
             let Ok(()) = self.choker.handle_timeout(now, &mut self.chosen);
             self.do_chosen(now, out);
         }
+        if self.exchange.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
+            let Ok(()) = self.exchange.handle_timeout(now, &mut self.exchanged);
+            self.do_exchanged(now, out);
+        }
         while let Some(slot) = self.deadlines.due(now) {
             self.on_peer_timeout(now, slot, out);
         }
@@ -487,6 +497,7 @@ impl Machine for Swarm {
             self.choker.poll_timeout(),
             self.deadlines.earliest(),
             self.seed_deadline(),
+            self.exchange.poll_timeout(),
         ]
         .into_iter()
         .fold(self.save_deadline(), Deadline::earlier)

@@ -14,6 +14,7 @@
 mod check;
 mod children;
 mod content;
+mod extended;
 mod fill;
 mod gather;
 mod machine;
@@ -32,7 +33,7 @@ mod upload;
 use crate::{
     bitfield::Bitfield,
     id::{ComputeToken, FileIndex, InfoHash, PeerId, PeerKey, PieceIndex, StreamId},
-    metainfo::Info,
+    metainfo::{self, Info},
     mse,
     storage::{Completion, HashJob, HashOutcome, Operation, StorageError, Verdict},
     wire,
@@ -193,6 +194,10 @@ pub enum Action {
     },
     /// The metadata has come from peers (BEP 9), and is right. Answer `Resolve`.
     Metadata(Box<Info>),
+    /// The metadata has come, and is right, but it is nothing that we can share.
+    MetadataUnusable(
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serial::text"))] metainfo::Error,
+    ),
     /// What is on disk was checked; peers are welcome unless the swarm is paused.
     Checked {
         /// What is there.
@@ -463,6 +468,12 @@ pub enum PeerEnd {
     /// It alone sent a piece that failed its hash.
     #[error("sent a corrupt piece")]
     CorruptPiece,
+    /// It sent an extension message that no honest peer sends.
+    #[error("sent an oversized extension message")]
+    BadExtension,
+    /// It sent metadata that is not what the info-hash stands for, or asks for ours on and on.
+    #[error("abused the exchange of metadata")]
+    BadMetadata,
     /// It sends blocks that nobody asked for.
     #[error("sent blocks that were not asked for")]
     Unsolicited,

@@ -1,6 +1,6 @@
 //! A connected peer, as its swarm sees it.
 
-use super::{PeerInfo, upload::UploadQueue};
+use super::{PeerInfo, extended::Ids, upload::UploadQueue};
 use crate::{id::StreamId, wire::Connection};
 use alloc::boxed::Box;
 
@@ -24,6 +24,12 @@ pub(super) struct Peer {
     pub(super) in_line: bool,
     /// Blocks that nobody asked for, from a peer without BEP 6.
     pub(super) strikes: u8,
+    /// Whether both sides speak BEP 10.
+    pub(super) extended: bool,
+    /// By which ids it takes extension messages.
+    pub(super) ids: Ids,
+    /// How long it says the info dictionary is (BEP 9).
+    pub(super) metadata_size: Option<u32>,
     /// Whether it says that it wants nothing (BEP 21).
     pub(super) upload_only: bool,
     /// What it said of itself, kept for when the pieces are known.
@@ -42,7 +48,12 @@ pub(super) struct Early {
 }
 
 impl Peer {
-    pub(super) fn new(stream: StreamId, info: PeerInfo, connection: Connection, fast: bool) -> Self {
+    pub(super) fn new(
+        stream: StreamId,
+        info: PeerInfo,
+        connection: Connection,
+        (fast, extended): (bool, bool),
+    ) -> Self {
         Self {
             stream,
             info,
@@ -54,6 +65,9 @@ impl Peer {
             unsent: 0,
             in_line: false,
             strikes: 0,
+            extended,
+            ids: Ids::default(),
+            metadata_size: None,
             upload_only: false,
             early: Early::default(),
             leaving: false,

@@ -143,6 +143,7 @@ impl Swarm {
         }
         self.plan_progress.finished_at = finished.then_some(now);
         self.choose(now, choker::Input::Seeding(finished), out);
+        self.set_upload_only(now, finished, out);
         if !finished {
             return;
         }

@@ -10,11 +10,11 @@ use crate::{
     bitfield::Bitfield,
     choker,
     id::{Block, PeerKey, PieceIndex},
-    picker,
-    wire::{self, Connection, ExtendedHandshake, Message},
+    metadata, picker,
+    wire::{self, Connection, Message},
 };
 use bytes::{Bytes, BytesMut};
-use core::{mem, net::SocketAddr};
+use core::mem;
 
 /// How many blocks that nobody asked for a peer without BEP 6 may send: without rejects it cannot know
 /// which requests still stand.
@@ -46,7 +46,7 @@ impl Swarm {
             ..wire::Config::default()
         };
         let connection = Connection::new(config, now);
-        let peer = Peer::new(joined.stream, info.clone(), connection, fast);
+        let peer = Peer::new(joined.stream, info.clone(), connection, (fast, extended));
         let key = self.peers.insert(peer);
         self.by_id.insert(joined.peer_id, key);
         out.push(Action::Admitted { stream: joined.stream, peer: key, info });
@@ -78,20 +78,6 @@ impl Swarm {
         }
         self.leave(older, PeerEnd::Duplicate);
         Ok(())
-    }
-
-    /// Who we are (BEP 10).
-    fn introduce(&mut self, now: Instant, key: PeerKey, remote: SocketAddr, out: &mut Outbox<Action>) {
-        let handshake = ExtendedHandshake {
-            reqq: Some(self.config.request_queue),
-            listen_port: self.listen_port,
-            client: Some(self.client.clone()),
-            your_ip: Some(remote.ip()),
-            prefers_encryption: self.prefers_encryption.then_some(true),
-            ..ExtendedHandshake::default()
-        };
-        let payload = Bytes::from(handshake.encode());
-        self.tell(now, key, Message::Extended { id: 0, payload }, out);
     }
 
     /// What we have.
@@ -143,23 +129,19 @@ impl Swarm {
         action: wire::Action,
         out: &mut Outbox<Action>,
     ) {
-        let Some(peer) = self.peers.get_mut(key).filter(|peer| !peer.leaving) else { return };
+        let Some(peer) = self.peers.get(key).filter(|peer| !peer.leaving) else { return };
         match action {
             wire::Action::Send(data) => out.push(Action::Send { stream: peer.stream, data }),
             wire::Action::Message(message) => self.on_message(now, key, message, out),
-            wire::Action::ExtendedHandshake(handshake) => {
-                peer.info.prefers_encryption = handshake.prefers_encryption == Some(true);
-                peer.info.client = handshake.client.or_else(|| peer.info.client.take());
-                peer.early.reqq = handshake.reqq;
-                if let (Phase::Running, Some(requests)) = (self.phase, handshake.reqq) {
-                    self.pick(now, picker::Input::RequestLimit { peer: key, requests }, out);
-                }
-            }
+            wire::Action::ExtendedHandshake(handshake) => self.on_introduced(now, key, handshake, out),
         }
     }
 
     fn on_message(&mut self, now: Instant, key: PeerKey, message: Message, out: &mut Outbox<Action>) {
         let peer = key;
+        if let Message::Extended { id, payload } = &message {
+            return self.on_extended(now, key, *id, payload, out);
+        }
         if self.phase != Phase::Running {
             return self.note_early(key, &message);
         }
@@ -190,12 +172,13 @@ impl Swarm {
             Message::Cancel(block) => self.on_cancel(now, key, block, out),
             Message::Piece { piece, begin, data } => self.on_piece(now, key, (piece, begin), data, out),
             Message::Reject(block) => self.pick(now, picker::Input::Rejected { peer, block }, out),
-            // Hints, other extensions and version 2 are not used. The rest does not get this far.
-            Message::Suggest(_)
-            | Message::AllowedFast(_)
-            | Message::Port(_)
+            Message::Suggest(piece) => self.pick(now, picker::Input::Suggested { peer, piece }, out),
+            Message::AllowedFast(piece) => self.pick(now, picker::Input::AllowedFast { peer, piece }, out),
+            // BEP 52: who has no hashes to give says so.
+            Message::HashRequest(request) => self.tell(now, key, Message::HashReject(request), out),
+            // The rest does not get this far.
+            Message::Port(_)
             | Message::Extended { .. }
-            | Message::HashRequest(_)
             | Message::Hashes(_)
             | Message::HashReject(_)
             | Message::KeepAlive
@@ -332,6 +315,7 @@ impl Swarm {
             out.push(Action::Close { stream: peer.stream, info: peer.info, why });
             self.choose(now, choker::Input::PeerLeft { peer: key }, out);
             self.pick(now, picker::Input::PeerLeft { peer: key }, out);
+            self.exchange(now, metadata::Input::PeerLeft { peer: key }, out);
         }
     }
 }

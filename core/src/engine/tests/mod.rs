@@ -6,6 +6,7 @@ mod flood;
 mod hybrid;
 mod laws;
 mod losses;
+mod magnets;
 mod world;
 
 use super::{Command, Config, Event, Input, PeerEnd, State, StreamError};

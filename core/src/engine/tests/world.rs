@@ -3,7 +3,7 @@
 use crate::{
     Instant, Machine, Outbox,
     bitfield::Bitfield,
-    engine::{Action, AddTorrent, Command, Config, Engine, Event, Input, StreamError},
+    engine::{Action, AddTorrent, Command, Config, Engine, Event, Input, Plan, StreamError},
     id::{AcceptTicket, FileIndex, InfoHash, StreamId, TorrentId},
     metainfo::Info,
     storage::{Completion, FileStamp, Operation, StorageError},
@@ -117,6 +117,10 @@ impl World {
     }
 
     pub(super) fn add(&mut self, host: usize, info: &Info, peers: &[usize]) {
+        self.add_with(host, info, Plan::default(), peers);
+    }
+
+    pub(super) fn add_with(&mut self, host: usize, info: &Info, plan: Plan, peers: &[usize]) {
         let on_disk = |index: usize| {
             let file = self.hosts[host].disk.get(&FileIndex(index as u32))?;
             Some(FileStamp { size: file.len() as u64, mtime: 1 })
@@ -125,7 +129,7 @@ impl World {
             info: info.clone(),
             resume: None,
             on_disk: (0..info.files.len()).map(on_disk).collect(),
-            plan: crate::engine::Plan::default(),
+            plan,
             paused: false,
             peers: peers.iter().map(|peer| self.hosts[*peer].address).collect(),
         };

@@ -1,0 +1,217 @@
+//! Extension messages (BEP 10): what we offer, what peers offer, and who is told what came.
+
+use super::{
+    Action, PeerEnd,
+    machine::{Phase, Swarm},
+};
+use crate::{
+    Instant, Machine, Outbox,
+    id::PeerKey,
+    metadata,
+    metainfo::Info,
+    picker,
+    wire::{
+        ExtendedHandshake, Message,
+        extension::{self, Metadata},
+    },
+};
+use alloc::{boxed::Box, vec::Vec};
+use bytes::Bytes;
+use core::{mem, net::SocketAddr};
+
+/// By which ids peers send us extension messages. Those of libtorrent where it has one.
+mod ours {
+    pub(super) const METADATA: u8 = 2;
+    pub(super) const UPLOAD_ONLY: u8 = 3;
+    pub(super) const DONT_HAVE: u8 = 7;
+}
+
+/// By which ids a peer takes extension messages; `None`: not at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ids {
+    pub(super) metadata: Option<u8>,
+    pub(super) upload_only: Option<u8>,
+}
+
+impl Ids {
+    /// BEP 10: id 0 switches an extension off.
+    fn of(handshake: &ExtendedHandshake) -> Self {
+        let on = |id: Option<u8>| id.filter(|id| *id != 0);
+        Self { metadata: on(handshake.ut_metadata), upload_only: on(handshake.upload_only_id) }
+    }
+}
+
+impl Swarm {
+    /// Says who we are, and what we want to hear.
+    pub(super) fn introduce(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        remote: SocketAddr,
+        out: &mut Outbox<Action>,
+    ) {
+        // BEP 27: peers of a private torrent come from its tracker, and so does the torrent itself.
+        let public = !self.info.private;
+        let metadata_size = u32::try_from(self.info.raw.len()).ok().filter(|size| public && *size > 0);
+        let handshake = ExtendedHandshake {
+            ut_metadata: public.then_some(ours::METADATA),
+            upload_only_id: Some(ours::UPLOAD_ONLY),
+            lt_donthave: Some(ours::DONT_HAVE),
+            metadata_size,
+            reqq: Some(self.config.request_queue),
+            listen_port: self.listen_port,
+            client: Some(self.client.clone()),
+            your_ip: Some(remote.ip()),
+            upload_only: self.is_finished().then_some(true),
+            prefers_encryption: self.prefers_encryption.then_some(true),
+            ..ExtendedHandshake::default()
+        };
+        let payload = Bytes::from(handshake.encode());
+        self.tell(now, key, Message::Extended { id: 0, payload }, out);
+    }
+
+    /// Says it again, now that there is more to say.
+    pub(super) fn introduce_all(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        let mut slot = 0;
+        while let Some(key) = self.peers.key_from(slot) {
+            slot = key.index() + 1;
+            if let Some(remote) =
+                self.peers.get(key).filter(|peer| peer.extended).map(|peer| peer.info.remote)
+            {
+                self.introduce(now, key, remote, out);
+            }
+        }
+    }
+
+    /// A peer said who it is, or something new about it.
+    pub(super) fn on_introduced(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        handshake: ExtendedHandshake,
+        out: &mut Outbox<Action>,
+    ) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.info.prefers_encryption = handshake.prefers_encryption == Some(true);
+        peer.upload_only = handshake.upload_only == Some(true);
+        let before = mem::replace(&mut peer.ids, Ids::of(&handshake));
+        let ids = peer.ids;
+        let sized = mem::replace(&mut peer.metadata_size, handshake.metadata_size) != handshake.metadata_size;
+        peer.early.reqq = handshake.reqq;
+        if let (Phase::Running, Some(requests)) = (self.phase, handshake.reqq) {
+            self.pick(now, picker::Input::RequestLimit { peer: key, requests }, out);
+        }
+        if ids.metadata.is_some() && (before.metadata.is_none() || sized) {
+            let metadata_size = handshake.metadata_size;
+            self.exchange(now, metadata::Input::PeerJoined { peer: key, metadata_size }, out);
+        }
+        self.leave_if_useless(key);
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.info.client = handshake.client.or_else(|| peer.info.client.take());
+        }
+    }
+
+    /// An extension message came in.
+    pub(super) fn on_extended(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        id: u8,
+        payload: &Bytes,
+        out: &mut Outbox<Action>,
+    ) {
+        match id {
+            ours::METADATA if !self.info.private => self.on_metadata(now, key, payload, out),
+            ours::UPLOAD_ONLY => {
+                if let (Some(flag), Some(peer)) =
+                    (extension::decode_upload_only(payload), self.peers.get_mut(key))
+                {
+                    peer.upload_only = flag;
+                    self.leave_if_useless(key);
+                }
+            }
+            ours::DONT_HAVE => {
+                if let (Phase::Running, Some(piece)) = (self.phase, extension::decode_dont_have(payload)) {
+                    self.pick(now, picker::Input::DontHave { peer: key, piece }, out);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells a peer something by its own id for it, if it has one.
+    pub(super) fn tell_extended(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        id: impl Fn(&Ids) -> Option<u8>,
+        payload: Vec<u8>,
+        out: &mut Outbox<Action>,
+    ) {
+        let Some(id) = self.peers.get(key).and_then(|peer| id(&peer.ids)) else { return };
+        self.tell(now, key, Message::Extended { id, payload: payload.into() }, out);
+    }
+
+    /// BEP 21: says that we want nothing any more, or something after all.
+    pub(super) fn set_upload_only(&mut self, now: Instant, on: bool, out: &mut Outbox<Action>) {
+        let mut slot = 0;
+        while let Some(key) = self.peers.key_from(slot) {
+            slot = key.index() + 1;
+            self.tell_extended(now, key, |ids| ids.upload_only, extension::encode_upload_only(on), out);
+        }
+    }
+
+    fn on_metadata(&mut self, now: Instant, key: PeerKey, payload: &Bytes, out: &mut Outbox<Action>) {
+        let peer = key;
+        match Metadata::decode(payload) {
+            Ok(Some(Metadata::Request { piece })) => {
+                self.exchange(now, metadata::Input::Request { peer, piece }, out);
+            }
+            Ok(Some(Metadata::Data { piece, total_size, data })) => {
+                self.exchange(now, metadata::Input::Data { peer, piece, total_size, data }, out);
+            }
+            Ok(Some(Metadata::Reject { piece })) => {
+                self.exchange(now, metadata::Input::Reject { peer, piece }, out);
+            }
+            Err(extension::Error::TooLong { .. }) => self.leave(key, PeerEnd::BadExtension),
+            Ok(None) | Err(_) => {}
+        }
+    }
+
+    /// Tells the metadata exchange something, and does what it wants.
+    pub(super) fn exchange(&mut self, now: Instant, input: metadata::Input, out: &mut Outbox<Action>) {
+        let Ok(()) = self.exchange.handle_input(now, input, &mut self.exchanged);
+        self.do_exchanged(now, out);
+    }
+
+    pub(super) fn do_exchanged(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        let mut exchanged = mem::take(&mut self.exchanged);
+        for action in exchanged.drain() {
+            let (peer, message) = match action {
+                metadata::Action::Request { peer, piece } => (peer, Metadata::Request { piece }),
+                metadata::Action::Reject { peer, piece } => (peer, Metadata::Reject { piece }),
+                metadata::Action::Data { peer, piece, total_size, data } => {
+                    (peer, Metadata::Data { piece, total_size, data })
+                }
+                metadata::Action::Complete(raw) => {
+                    self.fetched(raw, out);
+                    continue;
+                }
+                metadata::Action::Blame { peer, .. } => {
+                    self.leave(peer, PeerEnd::BadMetadata);
+                    continue;
+                }
+            };
+            self.tell_extended(now, peer, |ids| ids.metadata, message.encode(), out);
+        }
+        self.exchanged = exchanged;
+    }
+
+    /// The metadata is what the info-hash stands for, by its hash at least.
+    fn fetched(&mut self, raw: Bytes, out: &mut Outbox<Action>) {
+        out.push(match Info::parse(raw) {
+            Ok(info) => Action::Metadata(Box::new(info)),
+            Err(error) => Action::MetadataUnusable(error),
+        });
+    }
+}
