@@ -211,6 +211,16 @@ impl Picker {
         })
     }
 
+    /// How many pieces a peer has.
+    #[must_use]
+    pub fn pieces_of(&self, peer: PeerKey) -> u32 {
+        self.peer_of(peer).map_or(0, |peer| match &peer.pieces {
+            Pieces::None => 0,
+            Pieces::Some(pieces) => pieces.count(),
+            Pieces::All => self.have.len(),
+        })
+    }
+
     /// Whether a peer has every piece.
     #[must_use]
     pub fn is_seed(&self, peer: PeerKey) -> bool {

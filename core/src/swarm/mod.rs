@@ -15,6 +15,7 @@ mod check;
 mod children;
 mod content;
 mod extended;
+mod fast;
 mod fill;
 mod gather;
 mod machine;

@@ -1,6 +1,6 @@
 //! A connected peer, as its swarm sees it.
 
-use super::{PeerInfo, extended::Ids, upload::UploadQueue};
+use super::{PeerInfo, extended::Ids, fast::AllowedFast, upload::UploadQueue};
 use crate::{id::StreamId, wire::Connection};
 use alloc::boxed::Box;
 
@@ -16,6 +16,8 @@ pub(super) struct Peer {
     pub(super) unchoked: bool,
     /// What it asked for; none as long as it never asked.
     pub(super) queue: Option<Box<UploadQueue>>,
+    /// What it may have while it is choked.
+    pub(super) allowed: AllowedFast,
     /// Bytes on their way from storage to it.
     pub(super) reading: usize,
     /// Bytes of blocks given to its connection and not yet sent.
@@ -61,6 +63,7 @@ impl Peer {
             fast,
             unchoked: false,
             queue: None,
+            allowed: AllowedFast::default(),
             reading: 0,
             unsent: 0,
             in_line: false,
@@ -78,6 +81,7 @@ impl Peer {
     pub(super) fn memory(&self) -> usize {
         size_of::<Self>()
             + self.connection.memory()
+            + self.allowed.heap_bytes()
             + self.queue.as_ref().map_or(0, |queue| queue.heap_bytes())
     }
 }

@@ -20,10 +20,11 @@ impl Swarm {
         let servable =
             block.length <= BLOCK_LENGTH && self.geometry.contains(block) && self.have.get(block.piece);
         let limit = self.config.request_queue as usize;
-        let Some(peer) = self.peers.get_mut(key) else { return };
-        if !servable || !peer.unchoked {
+        let Some(unchoked) = self.peers.get(key).map(|peer| peer.unchoked) else { return };
+        if !servable || !(unchoked || self.grant_fast(key, block)) {
             return self.refuse(now, key, block, out);
         }
+        let Some(peer) = self.peers.get_mut(key) else { return };
         let queue = peer.queue.get_or_insert_with(|| Box::new(UploadQueue::new(limit, self.queue_key)));
         match queue.push(block) {
             Queued::Added => self.serve_more(now, key, out),
@@ -58,9 +59,9 @@ impl Swarm {
         let dropped = if choked { peer.queue.take() } else { None };
         self.tell(now, key, if choked { Message::Choke } else { Message::Unchoke }, out);
         let Some(mut dropped) = dropped else { return };
-        // BEP 6: choke first, then a reject for each request that stood.
+        // BEP 6: choke first, then a reject for each request that stood, unless it may stand.
         while let Some(block) = dropped.pop() {
-            self.refuse(now, key, block, out);
+            self.on_request(now, key, block, out);
         }
     }
 

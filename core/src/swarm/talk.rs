@@ -157,12 +157,14 @@ impl Swarm {
             Message::Bitfield(bits) => {
                 if let Some(pieces) = Bitfield::from_bytes(&bits, self.geometry.pieces()) {
                     self.pick(now, picker::Input::Bitfield { peer, pieces }, out);
+                    self.allow_fast(now, key, out);
                     self.leave_if_useless(key);
                 }
             }
             Message::HaveNone => {
                 let pieces = Bitfield::new(self.geometry.pieces());
                 self.pick(now, picker::Input::Bitfield { peer, pieces }, out);
+                self.allow_fast(now, key, out);
             }
             Message::HaveAll => {
                 self.pick(now, picker::Input::HaveAll { peer }, out);

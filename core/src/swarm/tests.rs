@@ -1,6 +1,8 @@
 //! A swarm and peers that speak raw bytes.
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the few actions that it is about")]
 
+mod extensions;
+
 use super::{
     Action, Input, PeerEnd, Setup, Swarm,
     subject::{self, AnySwarm, PIECE, PIECES, joined},
