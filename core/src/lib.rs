@@ -49,6 +49,7 @@ pub mod storage;
 pub mod choker;
 pub mod metadata;
 pub mod mse;
+pub mod pex;
 pub mod picker;
 pub mod wire;
 
