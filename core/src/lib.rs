@@ -32,8 +32,10 @@ pub mod machine;
 pub mod outbox;
 pub mod polled;
 pub mod random;
+pub mod reach;
 #[cfg(feature = "serde")]
 pub mod serial;
+pub mod side_table;
 pub mod slab;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -47,6 +49,7 @@ pub mod storage;
 pub mod choker;
 pub mod metadata;
 pub mod mse;
+pub mod pex;
 pub mod picker;
 pub mod wire;
 

@@ -40,6 +40,11 @@ impl Attempt {
         self.size
     }
 
+    /// Whether it takes blocks of a peer that claims this length.
+    pub(super) fn takes_from(&self, peer: PeerKey, claim: Option<u32>) -> bool {
+        claim == Some(self.size) && self.alone.is_none_or(|alone| alone == peer)
+    }
+
     /// How many blocks came, and how many there are.
     pub(super) fn progress(&self) -> (u32, u32) {
         (self.blocks.len() as u32, pieces(self.size))

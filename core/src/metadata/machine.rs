@@ -3,7 +3,7 @@
 use super::{
     Action, Blame, Config, Input, Limits,
     attempt::Attempt,
-    peers::{Peer, Peers, after},
+    peers::{Peer, after},
 };
 use crate::{
     deadlines::Deadlines,
@@ -11,6 +11,7 @@ use crate::{
     machine::Machine,
     outbox::Outbox,
     random::{Random, Seed},
+    side_table::SideTable,
     time::{Clock, Deadline, Instant},
 };
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -47,7 +48,7 @@ pub struct Exchange {
     random: Random,
     clock: Clock,
     info: Option<Bytes>,
-    pub(super) peers: Peers,
+    pub(super) peers: SideTable<PeerKey, Peer>,
     deadlines: Deadlines,
     attempt: Option<Attempt>,
     /// Several peers had a part in something that was wrong or took too long: one at a time from now on.
@@ -74,7 +75,7 @@ impl Exchange {
             random: Random::new(seed),
             clock: Clock::default(),
             info: config.info,
-            peers: Peers::default(),
+            peers: SideTable::new(),
             deadlines: Deadlines::default(),
             attempt: None,
             wary: false,
@@ -108,7 +109,8 @@ impl Exchange {
     #[must_use]
     pub fn memory(&self) -> usize {
         let whole = self.info.as_ref().map_or(0, Bytes::len);
-        whole + self.attempt.as_ref().map_or(0, Attempt::memory) + self.peers.memory()
+        let peers = self.peers.memory() + self.peers.iter().map(|(_, peer)| peer.memory()).sum::<usize>();
+        whole + self.attempt.as_ref().map_or(0, Attempt::memory) + peers
     }
 
     pub(super) const fn limits(&self) -> Limits {
@@ -168,10 +170,10 @@ impl Exchange {
     fn peer_joined(&mut self, now: Instant, key: PeerKey, size: Option<u32>, out: &mut Outbox<Action>) {
         if self.peers.get(key).is_none() {
             // Its slot in the swarm's slab may be taken over: then who had it must be gone.
-            if let Some(gone) = self.peers.at(key.index()).map(|peer| peer.key) {
+            if let Some((gone, _)) = self.peers.at(key.index()) {
                 self.peer_left(now, gone, out);
             }
-            self.peers.insert(Peer::new(key, now));
+            self.peers.insert(key, Peer::new(now));
         }
         let claim = size.filter(|size| (1..=self.limits.metadata_max).contains(size));
         self.counters.absurd_sizes += u64::from(size.is_some() && claim.is_none());
@@ -251,11 +253,11 @@ impl Exchange {
     /// Looks after a peer whose time has come. Whether blocks or it became free.
     fn peer_is_due(&mut self, now: Instant, slot: usize, out: &mut Outbox<Action>) -> bool {
         let Limits { request_timeout, retry_after, .. } = self.limits;
-        let Some(peer) = self.peers.at_mut(slot) else {
+        let key = self.peers.at(slot).map(|(key, _)| key);
+        let Some((key, peer)) = key.and_then(|key| Some((key, self.peers.get_mut(key)?))) else {
             self.deadlines.set(slot, None);
             return false;
         };
-        let key = peer.key;
         let mut is_free = peer.wake(now);
         while let Some(piece) = peer.time_out(now, request_timeout) {
             self.counters.timeouts += 1;
@@ -274,15 +276,13 @@ impl Exchange {
     fn attempt_is_due(&mut self, now: Instant) {
         let turn_end = self.turn_end(now);
         let Some(attempt) = &mut self.attempt else { return };
-        let is_start = attempt.due == Some(attempt.start);
+        let (is_start, alone) = (attempt.due == Some(attempt.start), attempt.alone);
         attempt.due = turn_end;
-        if is_start || !self.peers.iter().any(|peer| peer.is_ready(now) && !is_insider(attempt, peer)) {
-            return;
+        if !is_start && self.is_anyone_else_ready(now) {
+            self.turns = self.turns.saturating_add(1);
+            self.wary = true;
+            self.begin(now, alone);
         }
-        self.turns = self.turns.saturating_add(1);
-        self.wary = true;
-        let held_up = attempt.alone;
-        self.begin(now, held_up);
     }
 }
 
@@ -297,7 +297,7 @@ impl Exchange {
             self.begin(now, None);
         }
         for slot in 0..self.peers.slots() {
-            let Some(key) = self.peers.at(slot).map(|peer| peer.key) else { continue };
+            let Some((key, _)) = self.peers.at(slot) else { continue };
             self.ask(now, key, out);
         }
     }
@@ -305,8 +305,17 @@ impl Exchange {
     /// Whether there is no attempt, or one that nobody gives to or could.
     fn is_stuck(&self, now: Instant) -> bool {
         let Some(attempt) = &self.attempt else { return true };
-        let helps = |peer: &Peer| is_insider(attempt, peer) && (peer.pending() > 0 || peer.is_ready(now));
-        !self.peers.iter().any(helps)
+        !self.peers.iter().any(|(key, peer)| {
+            attempt.takes_from(key, peer.claim) && (peer.pending() > 0 || peer.is_ready(now))
+        })
+    }
+
+    /// Whether there is a peer that could give and has no part in the attempt.
+    fn is_anyone_else_ready(&self, now: Instant) -> bool {
+        let takes = |key, peer: &Peer| {
+            self.attempt.as_ref().is_some_and(|attempt| attempt.takes_from(key, peer.claim))
+        };
+        self.peers.iter().any(|(key, peer)| peer.is_ready(now) && !takes(key, peer))
     }
 
     /// Begins an attempt anew, if anyone is ready for it but `except`.
@@ -314,8 +323,8 @@ impl Exchange {
         let ready: Vec<(PeerKey, u32)> = self
             .peers
             .iter()
-            .filter(|peer| peer.is_ready(now) && Some(peer.key) != except)
-            .filter_map(|peer| Some((peer.key, peer.claim?)))
+            .filter(|(key, peer)| peer.is_ready(now) && Some(*key) != except)
+            .filter_map(|(key, peer)| Some((key, peer.claim?)))
             .collect();
         let choice = if self.wary {
             let drawn = self.random.below(ready.len() as u32);
@@ -355,7 +364,7 @@ impl Exchange {
     fn ask(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
         let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.start <= now) else { return };
         let Some(peer) = self.peers.get_mut(key) else { return };
-        if !is_insider(attempt, peer) || !peer.is_ready(now) {
+        if !attempt.takes_from(key, peer.claim) || !peer.is_ready(now) {
             return;
         }
         while peer.pending() < self.limits.requests as usize
@@ -385,9 +394,9 @@ impl Exchange {
 
     /// What peers still answer is of no use.
     fn forget_requests(&mut self) {
-        for peer in self.peers.iter_mut() {
+        for (key, peer) in self.peers.iter_mut() {
             drop(peer.forget());
-            self.deadlines.set(peer.key.index(), peer.deadline(&self.limits));
+            self.deadlines.set(key.index(), peer.deadline(&self.limits));
         }
     }
 
@@ -419,11 +428,6 @@ impl Exchange {
         let Some(peer) = self.peers.get(key) else { return };
         self.deadlines.set(key.index(), peer.deadline(&self.limits));
     }
-}
-
-/// Whether an attempt takes blocks of a peer.
-fn is_insider(attempt: &Attempt, peer: &Peer) -> bool {
-    peer.claim == Some(attempt.size()) && attempt.alone.is_none_or(|alone| alone == peer.key)
 }
 
 /// The length that most claim; of equals the one that the first claims.

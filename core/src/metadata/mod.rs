@@ -2,22 +2,24 @@
 //!
 //! A magnet link names a torrent by its hash alone; the info dictionary comes from the peers that have it, in
 //! blocks of 16 KiB, and goes to those that lack it. Nothing in it can be checked before all of it is there:
-//! then its SHA-1 is the info hash, or it is worth nothing. So the art is not to be held up by peers that lie.
+//! then its SHA-1 is the info hash, or it is worth nothing. So the art is not to be held up by peers that
+//! lie.
 //!
 //! **Getting.** A peer that has the dictionary says how long it is. The first *attempt* takes the length that
 //! most peers claim, and asks them all: two blocks at a time of each, other blocks of each. If the hash is
-//! wrong and everything came from one peer, that one is to blame. If several had a part in it, nobody can tell
-//! who lied: from then on the machine is *wary*, and takes everything from one peer at a time, drawn by lot, so
-//! that however many liars there are, each costs one attempt, and the honest have their chance each time.
+//! wrong and everything came from one peer, that one is to blame. If several had a part in it, nobody can
+//! tell who lied: from then on the machine is *wary*, and takes everything from one peer at a time, drawn by
+//! lot, so that however many liars there are, each costs one attempt, and the honest have their chance each
+//! time.
 //!
-//! **Patience.** A peer that rejects, or leaves a request unanswered, rests for a minute; its blocks are asked
-//! of others. An attempt that nobody is left for gives way to another, and so does one that takes longer than
-//! its turn while others wait; each turn is twice as long as the one before, so a slow peer that is honest gets
-//! through in the end. A new attempt begins with nothing, and three seconds later, so no peer is asked for the
-//! same block at shorter intervals.
+//! **Patience.** A peer that rejects, or leaves a request unanswered, rests for a minute; its blocks are
+//! asked of others. An attempt that nobody is left for gives way to another, and so does one that takes
+//! longer than its turn while others wait; each turn is twice as long as the one before, so a slow peer that
+//! is honest gets through in the end. A new attempt begins with nothing, and three seconds later, so no peer
+//! is asked for the same block at shorter intervals.
 //!
-//! **Giving.** Who asks gets three dictionaries' worth at most, in a queue and at a pace; what does not fit is
-//! rejected, and who keeps asking then is to blame.
+//! **Giving.** Who asks gets three dictionaries' worth at most, in a queue and at a pace; what does not fit
+//! is rejected, and who keeps asking then is to blame.
 //!
 //! ```text
 //!  we, who lack it                      a peer that has it

@@ -1,10 +1,7 @@
 //! The peers of an exchange.
 
 use super::{Limits, serve::SECOND};
-use crate::{
-    id::PeerKey,
-    time::{Deadline, Instant},
-};
+use crate::time::{Deadline, Instant};
 use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
@@ -13,7 +10,6 @@ const LATE_MAX: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct Peer {
-    pub(super) key: PeerKey,
     /// How long it says the dictionary is, if it has it.
     pub(super) claim: Option<u32>,
     /// Requests without an answer, the oldest first.
@@ -41,9 +37,8 @@ struct Asked {
 }
 
 impl Peer {
-    pub(super) const fn new(key: PeerKey, now: Instant) -> Self {
+    pub(super) const fn new(now: Instant) -> Self {
         Self {
-            key,
             claim: None,
             asked: Vec::new(),
             rests_until: None,
@@ -120,67 +115,8 @@ impl Peer {
     }
 
     /// Heap bytes held.
-    fn memory(&self) -> usize {
-        self.asked.capacity() * size_of::<Asked>() + self.queue.capacity() * size_of::<u32>()
-    }
-}
-
-/// Peers by key.
-#[derive(Debug, Default)]
-pub(super) struct Peers {
-    /// By slot of the key.
-    table: Vec<Option<Peer>>,
-}
-
-impl Peers {
-    pub(super) fn get(&self, key: PeerKey) -> Option<&Peer> {
-        self.at(key.index()).filter(|peer| peer.key == key)
-    }
-
-    pub(super) fn get_mut(&mut self, key: PeerKey) -> Option<&mut Peer> {
-        self.at_mut(key.index()).filter(|peer| peer.key == key)
-    }
-
-    /// The peer in a slot, whichever its generation.
-    pub(super) fn at(&self, slot: usize) -> Option<&Peer> {
-        self.table.get(slot)?.as_ref()
-    }
-
-    pub(super) fn at_mut(&mut self, slot: usize) -> Option<&mut Peer> {
-        self.table.get_mut(slot)?.as_mut()
-    }
-
-    /// One more than the last slot.
-    pub(super) fn slots(&self) -> usize {
-        self.table.len()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Peer> {
-        self.table.iter().flatten()
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
-        self.table.iter_mut().flatten()
-    }
-
-    pub(super) fn insert(&mut self, peer: Peer) {
-        let slot = peer.key.index();
-        if self.table.len() <= slot {
-            self.table.resize_with(slot + 1, || None);
-        }
-        if let Some(place) = self.table.get_mut(slot) {
-            *place = Some(peer);
-        }
-    }
-
-    pub(super) fn remove(&mut self, key: PeerKey) -> Option<Peer> {
-        self.table.get_mut(key.index())?.take_if(|peer| peer.key == key)
-    }
-
-    /// Heap bytes held.
     pub(super) fn memory(&self) -> usize {
-        let peers: usize = self.iter().map(Peer::memory).sum();
-        self.table.capacity() * size_of::<Option<Peer>>() + peers
+        self.asked.capacity() * size_of::<Asked>() + self.queue.capacity() * size_of::<u32>()
     }
 }
 
