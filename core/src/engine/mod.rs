@@ -11,6 +11,7 @@
 //!
 //! A driver carries actions out and brings the outcomes back. It decides nothing.
 
+mod address;
 mod candidates;
 mod carry;
 mod config;

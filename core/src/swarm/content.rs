@@ -12,6 +12,7 @@ use crate::{
     id::{InfoHash, PeerKey, PieceIndex},
     metadata,
     metainfo::Info,
+    pex,
     picker::{self, Picker},
     storage::{Geometry, Layout, Verdict},
     wire::{self, Message},
@@ -49,7 +50,13 @@ impl Swarm {
         self.picker = Picker::new(picker_config(&self.layout, &self.have), self.random.child_seed());
         let raw = info.raw.clone();
         (self.info, self.plan) = (info, plan);
-        self.exchange(now, metadata::Input::Known(raw), out);
+        if self.info.private {
+            // What was found out in the open must not be gone on with (BEP 27).
+            self.gossip(now, pex::Input::Switch(false), out);
+            self.leave_all(&PeerEnd::Stopped);
+        } else {
+            self.exchange(now, metadata::Input::Known(raw), out);
+        }
         self.introduce_all(now, out);
         (self.phase, self.is_magnet) = (Phase::Checking, false);
         if paused {

@@ -9,7 +9,7 @@ use crate::{
     id::PeerKey,
     metadata,
     metainfo::Info,
-    picker,
+    pex, picker,
     wire::{
         ExtendedHandshake, Message,
         extension::{self, Metadata},
@@ -21,6 +21,7 @@ use core::{mem, net::SocketAddr};
 
 /// By which ids peers send us extension messages. Those of libtorrent where it has one.
 mod ours {
+    pub(super) const PEX: u8 = 1;
     pub(super) const METADATA: u8 = 2;
     pub(super) const UPLOAD_ONLY: u8 = 3;
     pub(super) const DONT_HAVE: u8 = 7;
@@ -29,6 +30,7 @@ mod ours {
 /// By which ids a peer takes extension messages; `None`: not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ids {
+    pub(super) pex: Option<u8>,
     pub(super) metadata: Option<u8>,
     pub(super) upload_only: Option<u8>,
 }
@@ -37,7 +39,11 @@ impl Ids {
     /// BEP 10: id 0 switches an extension off.
     fn of(handshake: &ExtendedHandshake) -> Self {
         let on = |id: Option<u8>| id.filter(|id| *id != 0);
-        Self { metadata: on(handshake.ut_metadata), upload_only: on(handshake.upload_only_id) }
+        Self {
+            pex: on(handshake.ut_pex),
+            metadata: on(handshake.ut_metadata),
+            upload_only: on(handshake.upload_only_id),
+        }
     }
 }
 
@@ -54,6 +60,7 @@ impl Swarm {
         let public = !self.info.private;
         let metadata_size = u32::try_from(self.info.raw.len()).ok().filter(|size| public && *size > 0);
         let handshake = ExtendedHandshake {
+            ut_pex: (public && self.config.pex).then_some(ours::PEX),
             ut_metadata: public.then_some(ours::METADATA),
             upload_only_id: Some(ours::UPLOAD_ONLY),
             lt_donthave: Some(ours::DONT_HAVE),
@@ -94,6 +101,7 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(key) else { return };
         peer.info.prefers_encryption = handshake.prefers_encryption == Some(true);
         peer.upload_only = handshake.upload_only == Some(true);
+        let first = !mem::replace(&mut peer.introduced, true);
         let before = mem::replace(&mut peer.ids, Ids::of(&handshake));
         let ids = peer.ids;
         let sized = mem::replace(&mut peer.metadata_size, handshake.metadata_size) != handshake.metadata_size;
@@ -104,6 +112,13 @@ impl Swarm {
         if ids.metadata.is_some() && (before.metadata.is_none() || sized) {
             let metadata_size = handshake.metadata_size;
             self.exchange(now, metadata::Input::PeerJoined { peer: key, metadata_size }, out);
+        }
+        self.gossip_known(now, key, handshake.listen_port, out);
+        if ids.pex.is_some() && before.pex.is_none() {
+            self.gossip(now, pex::Input::Speaks { peer: key }, out);
+        }
+        if let (true, Some(ip)) = (first, handshake.your_ip) {
+            out.push(Action::OurAddress(ip));
         }
         self.leave_if_useless(key);
         if let Some(peer) = self.peers.get_mut(key) {
@@ -121,6 +136,7 @@ impl Swarm {
         out: &mut Outbox<Action>,
     ) {
         match id {
+            ours::PEX if !self.info.private && self.config.pex => self.on_pex(now, key, payload, out),
             ours::METADATA if !self.info.private => self.on_metadata(now, key, payload, out),
             ours::UPLOAD_ONLY => {
                 if let (Some(flag), Some(peer)) =

@@ -19,6 +19,7 @@ use crate::{
     id::{BLOCK_LENGTH, FileIndex, PeerId, PeerKey, PieceIndex},
     metadata::{self, Exchange},
     metainfo::Info,
+    pex::{self, Pex},
     picker::{self, Picker},
     random::Seed,
     slab::Slab,
@@ -91,6 +92,7 @@ pub struct Swarm {
     pub(super) picker: Picker,
     pub(super) choker: Choker,
     pub(super) exchange: Exchange,
+    pub(super) pex: Pex,
 
     pub(super) plan: Plan,
     pub(super) plan_progress: plan::Progress,
@@ -130,6 +132,7 @@ pub struct Swarm {
     pub(super) picked: Outbox<picker::Action>,
     pub(super) chosen: Outbox<choker::Action>,
     pub(super) exchanged: Outbox<metadata::Action>,
+    pub(super) gossiped: Outbox<pex::Action>,
 }
 
 /// Noise that does no harm.
@@ -174,6 +177,7 @@ impl Swarm {
             verified_bytes: bytes_of(geometry, &have),
             checks: Checks::new(verdict.check),
             queue_key: u64::from_le_bytes(queue_key),
+            pex: Pex::new(pex::Config { trust: config.trust, ..pex::Config::default() }),
             exchange: Exchange::new(exchange_config(&info), random.child_seed()),
             random,
             config,
@@ -217,6 +221,7 @@ impl Swarm {
             picked: Outbox::new(),
             chosen: Outbox::new(),
             exchanged: Outbox::new(),
+            gossiped: Outbox::new(),
         }
     }
 
@@ -313,6 +318,7 @@ impl Swarm {
             checking: self.checks.bytes,
             tables: self.picker.memory()
                 + self.exchange.memory()
+                + self.pex.memory()
                 + self.choker.memory()
                 + self.have.heap_bytes()
                 + self.info.raw.len()
@@ -321,6 +327,9 @@ impl Swarm {
     }
 
     fn start(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        // BEP 27: peers of a private torrent come from its tracker.
+        let switch = pex::Input::Switch(self.config.pex && !self.info.private);
+        self.gossip(now, switch, out);
         if self.phase == Phase::New && self.is_magnet {
             self.phase = Phase::Fetching;
         } else if self.phase == Phase::New {
@@ -480,6 +489,10 @@ impl Machine for Swarm {
             let Ok(()) = self.exchange.handle_timeout(now, &mut self.exchanged);
             self.do_exchanged(now, out);
         }
+        if self.pex.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
+            let Ok(()) = self.pex.handle_timeout(now, &mut self.gossiped);
+            self.do_gossiped(now, out);
+        }
         while let Some(slot) = self.deadlines.due(now) {
             self.on_peer_timeout(now, slot, out);
         }
@@ -498,6 +511,7 @@ impl Machine for Swarm {
             self.deadlines.earliest(),
             self.seed_deadline(),
             self.exchange.poll_timeout(),
+            self.pex.poll_timeout(),
         ]
         .into_iter()
         .fold(self.save_deadline(), Deadline::earlier)

@@ -18,6 +18,7 @@ mod extended;
 mod fast;
 mod fill;
 mod gather;
+mod gossip;
 mod machine;
 mod peer;
 mod plan;
@@ -36,12 +37,16 @@ use crate::{
     id::{ComputeToken, FileIndex, InfoHash, PeerId, PeerKey, PieceIndex, StreamId},
     metainfo::{self, Info},
     mse,
+    reach::Trust,
     storage::{Completion, HashJob, HashOutcome, Operation, StorageError, Verdict},
     wire,
 };
-use alloc::{boxed::Box, string::String};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use bytes::{Bytes, BytesMut};
-use core::{net::SocketAddr, time::Duration};
+use core::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 use thiserror::Error;
 
 pub use machine::Swarm;
@@ -199,6 +204,10 @@ pub enum Action {
     MetadataUnusable(
         #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serial::text"))] metainfo::Error,
     ),
+    /// A peer sees us here.
+    OurAddress(IpAddr),
+    /// Peers told of others that may be worth dialling, and of each its flags (BEP 11).
+    PeersFound(Vec<(SocketAddr, u8)>),
     /// What is on disk was checked; peers are welcome unless the swarm is paused.
     Checked {
         /// What is there.
@@ -283,6 +292,10 @@ pub struct Config {
     pub request_queue: u32,
     /// The most bytes in flight while pieces on disk are checked.
     pub check_memory: usize,
+    /// Whether peers are told of each other (BEP 11), unless the torrent is private.
+    pub pex: bool,
+    /// Whom to believe when peers name addresses.
+    pub trust: Trust,
     /// How often what is known is saved while pieces come in.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub save_interval: Duration,
@@ -303,6 +316,8 @@ impl Default for Config {
             send_queue: 2 << 20,
             request_queue: 512,
             check_memory: 8 << 20,
+            pex: true,
+            trust: Trust::default(),
             save_interval: Duration::from_secs(60),
             read_ahead: 8 << 20,
             read_pace: Duration::from_secs(1),

@@ -28,6 +28,8 @@ pub(super) struct Peer {
     pub(super) strikes: u8,
     /// Whether both sides speak BEP 10.
     pub(super) extended: bool,
+    /// Whether it has said who it is.
+    pub(super) introduced: bool,
     /// By which ids it takes extension messages.
     pub(super) ids: Ids,
     /// How long it says the info dictionary is (BEP 9).
@@ -69,6 +71,7 @@ impl Peer {
             in_line: false,
             strikes: 0,
             extended,
+            introduced: false,
             ids: Ids::default(),
             metadata_size: None,
             upload_only: false,

@@ -10,7 +10,7 @@ use crate::{
     bitfield::Bitfield,
     choker,
     id::{Block, PeerKey, PieceIndex},
-    metadata, picker,
+    metadata, pex, picker,
     wire::{self, Connection, Message},
 };
 use bytes::{Bytes, BytesMut};
@@ -50,6 +50,7 @@ impl Swarm {
         let key = self.peers.insert(peer);
         self.by_id.insert(joined.peer_id, key);
         out.push(Action::Admitted { stream: joined.stream, peer: key, info });
+        self.gossip_joined(now, key, out);
         if extended {
             self.introduce(now, key, joined.remote, out);
         }
@@ -318,6 +319,7 @@ impl Swarm {
             self.choose(now, choker::Input::PeerLeft { peer: key }, out);
             self.pick(now, picker::Input::PeerLeft { peer: key }, out);
             self.exchange(now, metadata::Input::PeerLeft { peer: key }, out);
+            self.gossip(now, pex::Input::PeerLeft { peer: key }, out);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod encryption;
 mod flood;
+mod gossip;
 mod hybrid;
 mod laws;
 mod losses;
