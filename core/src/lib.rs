@@ -47,6 +47,7 @@ pub mod storage;
 
 // Floor 3: one folder, one protocol machine; none imports another.
 pub mod choker;
+pub mod holepunch;
 pub mod metadata;
 pub mod mse;
 pub mod pex;
