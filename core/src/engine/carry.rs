@@ -85,6 +85,7 @@ impl Engine {
                 self.statistics.count_peer(info.encryption);
                 Event::PeerConnected { info_hash, peer: info }
             }
+            swarm::Action::Player { remote, result } => Event::Player { info_hash, remote, result },
             swarm::Action::OurAddress(ip) => return self.on_our_address(ip),
             swarm::Action::PeersFound(peers) => return self.on_peers_found(now, torrent, &peers, out),
             swarm::Action::Metadata(info) => Event::Metadata { info },

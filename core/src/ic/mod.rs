@@ -30,10 +30,12 @@
 //! ```
 
 mod capabilities;
+mod player;
 #[cfg(test)]
 mod tests;
 mod token;
 
 pub use capabilities::Capabilities;
 pub use ed25519_dalek::SigningKey;
+pub use player::PlayerSecret;
 pub use token::{Binding, LIFETIME_S, Purpose, SKEW_S, TOKEN_LENGTH, Token, TokenError, Verified, Version};

@@ -100,12 +100,12 @@ impl Swarm {
             self.pick(now, picker::Input::RequestLimit { peer: key, requests }, out);
         }
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let mut heard = mem::take(&mut self.heard);
+        let mut heard = mem::take(&mut self.scratch.heard);
         let result = peer.connection.handle_input(now, wire::Input::Geometry(self.geometry), &mut heard);
         for action in heard.drain() {
             self.on_heard(now, key, action, out);
         }
-        self.heard = heard;
+        self.scratch.heard = heard;
         if let Err(error) = result {
             return self.leave(key, PeerEnd::Wire(error));
         }

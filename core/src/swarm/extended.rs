@@ -5,7 +5,8 @@ use super::{
     machine::{Phase, Swarm},
 };
 use crate::{
-    Instant, Machine, Outbox,
+    Instant, Machine, Outbox, holepunch,
+    ic::Capabilities,
     id::PeerKey,
     metadata,
     metainfo::Info,
@@ -24,8 +25,14 @@ mod ours {
     pub(super) const PEX: u8 = 1;
     pub(super) const METADATA: u8 = 2;
     pub(super) const UPLOAD_ONLY: u8 = 3;
+    pub(super) const HOLEPUNCH: u8 = 4;
     pub(super) const DONT_HAVE: u8 = 7;
+    pub(super) const IC_AUTH: u8 = 10;
+    pub(super) const IC_PRIORITY: u8 = 11;
 }
+
+/// The version of the IC extensions that we speak.
+const IC_VERSION: u32 = 2;
 
 /// By which ids a peer takes extension messages; `None`: not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +40,9 @@ pub(super) struct Ids {
     pub(super) pex: Option<u8>,
     pub(super) metadata: Option<u8>,
     pub(super) upload_only: Option<u8>,
+    pub(super) holepunch: Option<u8>,
+    pub(super) ic_auth: Option<u8>,
+    pub(super) ic_priority: Option<u8>,
 }
 
 impl Ids {
@@ -43,6 +53,9 @@ impl Ids {
             pex: on(handshake.ut_pex),
             metadata: on(handshake.ut_metadata),
             upload_only: on(handshake.upload_only_id),
+            holepunch: on(handshake.ut_holepunch),
+            ic_auth: on(handshake.ic_auth),
+            ic_priority: on(handshake.ic_priority),
         }
     }
 }
@@ -63,7 +76,12 @@ impl Swarm {
             ut_pex: (public && self.config.pex).then_some(ours::PEX),
             ut_metadata: public.then_some(ours::METADATA),
             upload_only_id: Some(ours::UPLOAD_ONLY),
+            ut_holepunch: public.then_some(ours::HOLEPUNCH),
             lt_donthave: Some(ours::DONT_HAVE),
+            ic_auth: Some(ours::IC_AUTH),
+            ic_priority: Some(ours::IC_PRIORITY),
+            ic_version: Some(IC_VERSION),
+            ic_capabilities: Some(self.config.capabilities | Capabilities::AUTH),
             metadata_size,
             reqq: Some(self.config.request_queue),
             listen_port: self.listen_port,
@@ -106,6 +124,7 @@ impl Swarm {
         let ids = peer.ids;
         let sized = mem::replace(&mut peer.metadata_size, handshake.metadata_size) != handshake.metadata_size;
         peer.early.reqq = handshake.reqq;
+        peer.ic_version = handshake.ic_version.unwrap_or(0);
         if let (Phase::Running, Some(requests)) = (self.phase, handshake.reqq) {
             self.pick(now, picker::Input::RequestLimit { peer: key, requests }, out);
         }
@@ -113,9 +132,18 @@ impl Swarm {
             let metadata_size = handshake.metadata_size;
             self.exchange(now, metadata::Input::PeerJoined { peer: key, metadata_size }, out);
         }
+        if ids.holepunch.is_some() && before.holepunch.is_none() {
+            self.punch(now, holepunch::Input::Speaks { peer: key }, out);
+        }
         self.gossip_known(now, key, handshake.listen_port, out);
         if ids.pex.is_some() && before.pex.is_none() {
             self.gossip(now, pex::Input::Speaks { peer: key }, out);
+        }
+        if ids.ic_auth.is_some() && before.ic_auth.is_none() {
+            self.authenticate_to(now, key, out);
+        }
+        if ids.ic_priority.is_some() && before.ic_priority.is_none() {
+            self.say_urgency_to(now, key, out);
         }
         if let (true, Some(ip)) = (first, handshake.your_ip) {
             out.push(Action::OurAddress(ip));
@@ -138,6 +166,9 @@ impl Swarm {
         match id {
             ours::PEX if !self.info.private && self.config.pex => self.on_pex(now, key, payload, out),
             ours::METADATA if !self.info.private => self.on_metadata(now, key, payload, out),
+            ours::HOLEPUNCH if !self.info.private => self.on_holepunch(now, key, payload, out),
+            ours::IC_AUTH => self.on_ic_auth(now, key, payload, out),
+            ours::IC_PRIORITY => self.on_ic_priority(now, key, payload, out),
             ours::UPLOAD_ONLY => {
                 if let (Some(flag), Some(peer)) =
                     (extension::decode_upload_only(payload), self.peers.get_mut(key))
@@ -196,12 +227,12 @@ impl Swarm {
 
     /// Tells the metadata exchange something, and does what it wants.
     pub(super) fn exchange(&mut self, now: Instant, input: metadata::Input, out: &mut Outbox<Action>) {
-        let Ok(()) = self.exchange.handle_input(now, input, &mut self.exchanged);
+        let Ok(()) = self.exchange.handle_input(now, input, &mut self.scratch.exchanged);
         self.do_exchanged(now, out);
     }
 
     pub(super) fn do_exchanged(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        let mut exchanged = mem::take(&mut self.exchanged);
+        let mut exchanged = mem::take(&mut self.scratch.exchanged);
         for action in exchanged.drain() {
             let (peer, message) = match action {
                 metadata::Action::Request { peer, piece } => (peer, Metadata::Request { piece }),
@@ -220,7 +251,7 @@ impl Swarm {
             };
             self.tell_extended(now, peer, |ids| ids.metadata, message.encode(), out);
         }
-        self.exchanged = exchanged;
+        self.scratch.exchanged = exchanged;
     }
 
     /// The metadata is what the info-hash stands for, by its hash at least.

@@ -2,7 +2,7 @@
 
 use super::{Action, PeerEnd, machine::Swarm};
 use crate::{
-    Instant, Machine, Outbox,
+    Instant, Machine, Outbox, holepunch,
     id::PeerKey,
     pex,
     wire::extension::{Pex, PexFlags, PexPeer},
@@ -15,7 +15,9 @@ impl Swarm {
     pub(super) fn gossip_joined(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
         let Some(peer) = self.peers.get(key) else { return };
         let (ip, addr) = (peer.info.remote.ip(), peer.info.outgoing.then_some(peer.info.remote));
+        let remote = peer.info.remote;
         self.gossip(now, pex::Input::PeerJoined { peer: key, ip, addr, flags: self.flags_of(key) }, out);
+        self.punch(now, holepunch::Input::PeerJoined { peer: key, addr: remote }, out);
     }
 
     /// A peer said more of itself: where it listens, if it dialled us, and what its flags are.
@@ -32,6 +34,7 @@ impl Swarm {
         if let Some(port) = port {
             let (addr, flags) = (SocketAddr::new(remote.ip(), port), self.flags_of(key));
             self.gossip(now, pex::Input::AddressKnown { peer: key, addr, flags }, out);
+            self.punch(now, holepunch::Input::AddressKnown { peer: key, addr }, out);
         }
     }
 
@@ -40,6 +43,7 @@ impl Swarm {
         [
             (PexFlags::PREFERS_ENCRYPTION, peer.info.prefers_encryption),
             (PexFlags::SEED, peer.upload_only || self.picker.is_seed(key)),
+            (PexFlags::HOLEPUNCH, peer.ids.holepunch.is_some()),
             (PexFlags::REACHABLE, peer.info.outgoing),
         ]
         .into_iter()
@@ -58,12 +62,12 @@ impl Swarm {
 
     /// Tells the peer exchange something, and does what it wants.
     pub(super) fn gossip(&mut self, now: Instant, input: pex::Input, out: &mut Outbox<Action>) {
-        let Ok(()) = self.pex.handle_input(now, input, &mut self.gossiped);
+        let Ok(()) = self.pex.handle_input(now, input, &mut self.scratch.gossiped);
         self.do_gossiped(now, out);
     }
 
     pub(super) fn do_gossiped(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        let mut gossiped = mem::take(&mut self.gossiped);
+        let mut gossiped = mem::take(&mut self.scratch.gossiped);
         for action in gossiped.drain() {
             match action {
                 pex::Action::Send { peer, added, dropped } => {
@@ -75,6 +79,6 @@ impl Swarm {
                 pex::Action::Found { peers, .. } => out.push(Action::PeersFound(peers)),
             }
         }
-        self.gossiped = gossiped;
+        self.scratch.gossiped = gossiped;
     }
 }
