@@ -37,59 +37,19 @@
 //! # Ok::<(), core::convert::Infallible>(())
 //! ```
 
+mod config;
+mod lobby;
 mod machine;
 mod peers;
+mod rank;
 #[cfg(feature = "testing")]
 pub mod subject;
 #[cfg(test)]
 mod tests;
 
 use crate::id::PeerKey;
-use core::time::Duration;
+pub use config::{Adaptive, Config, SeedStrategy};
 pub use machine::Choker;
-
-/// How the choker deals out slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct Config {
-    /// Peers served by rank. 4: with fewer, good peers go unserved; with more, each gets less than it can
-    /// take and looks elsewhere.
-    pub slots: u32,
-    /// Peers served by lot. 1 (BEP 3).
-    pub optimistic_slots: u32,
-    /// Time between rounds. 10 s (BEP 3): long enough for TCP to show a peer's rate. At least 1 s.
-    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
-    pub round: Duration,
-    /// The term of an optimistic slot; it ends with the first round at or behind it. 30 s (BEP 3).
-    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
-    pub optimistic_round: Duration,
-    /// How long a peer is left as it is once it was choked or unchoked. 10 s (BEP 3, "fibrillation").
-    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
-    pub min_toggle: Duration,
-    /// How long a peer counts as a newcomer. 60 s.
-    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
-    pub newcomer_window: Duration,
-    /// How much likelier than others a newcomer is drawn. 3 (BEP 3).
-    pub newcomer_weight: u32,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            slots: 4,
-            optimistic_slots: 1,
-            round: Duration::from_secs(10),
-            optimistic_round: Duration::from_secs(30),
-            min_toggle: Duration::from_secs(10),
-            newcomer_window: Duration::from_secs(60),
-            newcomer_weight: 3,
-        }
-    }
-}
 
 /// What can happen to the choker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,15 +89,29 @@ pub enum Input {
         /// How much, in bytes.
         bytes: u32,
     },
-    /// A peer, who may, asks to be served out of turn, or no longer does.
+    /// What a peer claims to have. Repeats change nothing.
+    Completion {
+        /// Who.
+        peer: PeerKey,
+        /// How many pieces.
+        pieces: u32,
+    },
+    /// A peer that may (the parent has checked) asks for urgency, or no longer wants it.
     Lobby {
         /// Who.
         peer: PeerKey,
-        /// Whether it does.
+        /// Whether it wants it.
         wants: bool,
     },
-    /// Whether we have everything: then slots go by what we send, not by what we get.
+    /// Whether we have everything: then slots go by the seed strategy, not by what we get.
     Seeding(bool),
+    /// Whether the uplink had room since this was last said: all that unchoked peers asked for was sent
+    /// without delay, at less than the limit. Matters where the slots are adaptive; in a round where both
+    /// was said, there was no room.
+    Uplink {
+        /// Whether it had.
+        spare: bool,
+    },
 }
 
 /// What the choker wants.

@@ -7,6 +7,7 @@ use crate::{
     testing::{Dice, check_laws},
 };
 use alloc::vec::Vec;
+use core::time::Duration;
 use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -54,7 +55,8 @@ fn leeching_serves_those_who_give_most() {
 
 #[test]
 fn seeding_serves_those_who_take_most() {
-    let mut world = World::new(Config { optimistic_slots: 0, slots: 1, ..Config::default() });
+    let seed_strategy = SeedStrategy::FastestUpload;
+    let mut world = World::new(Config { optimistic_slots: 0, slots: 1, seed_strategy, ..Config::default() });
     world.input(Input::Seeding(true));
     let peers = world.join_interested(2);
     world.input(Input::Downloaded { peer: peers[0], bytes: 9 });
@@ -252,7 +254,7 @@ proptest! {
         optimistic_slots in 0_u32..3,
         events in proptest::collection::vec(event(), 0..300),
     ) {
-        let mut world = World::new(Config { slots, optimistic_slots, ..Config::default() });
+        let mut world = World::new(Config { slots, optimistic_slots, seed_strategy: SeedStrategy::FastestUpload, ..Config::default() });
         for event in events {
             world.play(event);
         }
@@ -353,7 +355,10 @@ impl World {
                 self.account(*peer, |account| account.uploaded[1] += u64::from(*bytes));
             }
             Input::Seeding(seeding) => self.seeding = *seeding,
-            Input::PeerJoined { .. } | Input::Lobby { .. } => {}
+            Input::PeerJoined { .. }
+            | Input::Completion { .. }
+            | Input::Lobby { .. }
+            | Input::Uplink { .. } => {}
         }
         let mut out = Outbox::new();
         assert_eq!(self.choker.handle_input(self.now, input, &mut out), Ok(()));
