@@ -15,6 +15,7 @@ mod source;
 mod units;
 mod verbs;
 mod walk;
+mod wish;
 
 use args::{Args, Console};
 use clap::Parser;

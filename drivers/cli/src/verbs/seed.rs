@@ -1,7 +1,7 @@
 //! `convoy seed`: serve what is there.
 
-use super::session::{self, Goal};
-use crate::{args, config::Config, failure::Failure, output::Reporter};
+use super::session::{self, Goal, Order};
+use crate::{args, config::Config, failure::Failure, output::Reporter, wish::Wish};
 
 /// Goes on until somebody stops it, unless something is missing.
 pub(super) async fn run(args: args::Seed, reporter: &Reporter) -> Result<(), Failure> {
@@ -10,5 +10,6 @@ pub(super) async fn run(args: args::Seed, reporter: &Reporter) -> Result<(), Fai
         return super::write_out(config.to_toml()?.as_bytes());
     }
     let torrents = session::read(&args.sources)?;
-    session::run(Goal::Serve, torrents, &config.data, &config, reporter).await
+    let order = Order { goal: Goal::Serve, folder: &config.data, wish: Wish::to_share(&config) };
+    session::run(order, torrents, &config, reporter).await
 }

@@ -8,6 +8,7 @@ use crate::{
     output::{Event as Line, Hex, Reporter, encryption_name, printable},
     signals::Signals,
     source::{make_folder, read_torrent},
+    wish::Wish,
 };
 use convoy_core::{
     bitfield::Bitfield,
@@ -31,15 +32,24 @@ use torrent::Torrent;
 /// How long a node may take to close its streams and save what it knows.
 const STOP_WITHIN: Duration = Duration::from_millis(2500);
 
-/// When a session is over.
+/// When a session is over. Where sharing has a goal, also when all torrents have reached it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
-    /// When all torrents are complete.
-    Complete,
+    /// When everything that is wanted is there.
+    Finish,
     /// When somebody stops it; what is missing is fetched.
     Fetch,
     /// When somebody stops it; everything has to be there already.
     Serve,
+}
+
+/// What a session is for.
+pub(super) struct Order<'a> {
+    pub(super) goal: Goal,
+    /// Where the data lie, or will lie.
+    pub(super) folder: &'a Path,
+    /// What is wanted of the torrents.
+    pub(super) wish: Wish,
 }
 
 /// A node at work.
@@ -67,17 +77,17 @@ pub(super) fn read(sources: &[String]) -> Result<Vec<Info>, Failure> {
     Ok(torrents)
 }
 
-/// Runs a node with `torrents`, whose data lie or will lie in `folder`.
+/// Runs a node with `torrents`.
 ///
 /// # Errors
 /// What failed, or that somebody stopped it.
 pub(super) async fn run(
-    goal: Goal,
+    order: Order<'_>,
     torrents: Vec<Info>,
-    folder: &Path,
     config: &Config,
     reporter: &Reporter,
 ) -> Result<(), Failure> {
+    let plans = torrents.iter().map(|info| order.wish.plan(info, None)).collect::<Result<Vec<_>, _>>()?;
     let mut signals = Signals::listen()?;
     let peers = tokio::select! {
         peers = resolve(&config.peer) => peers?,
@@ -93,12 +103,12 @@ pub(super) async fn run(
         ..NodeConfig::default()
     })
     .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
-    let mut session = Session::new(goal, reporter);
-    for info in torrents {
-        let resume = resume_file(&state, &info, folder);
-        let add = AddTorrent::new(info.clone(), folder);
-        node.add(AddTorrent { resume: Some(resume.clone()), peers: peers.clone(), ..add });
-        session.follow(info, folder.to_owned(), resume);
+    let mut session = Session::new(order.goal, reporter);
+    for (info, plan) in torrents.into_iter().zip(plans) {
+        let resume = resume_file(&state, &info, order.folder);
+        let add = AddTorrent::new(info.clone(), order.folder);
+        node.add(AddTorrent { resume: Some(resume.clone()), plan, peers: peers.clone(), ..add });
+        session.follow(info, order.folder.to_owned(), resume);
     }
     session.run(node, events, &mut signals).await
 }
@@ -214,7 +224,8 @@ impl<'a> Session<'a> {
             Event::Refused { info_hash, why } => self.refused(info_hash, why),
             Event::Checked { info_hash, have } => self.checked(info_hash, &have),
             Event::Progress(progress) => self.progress(*progress),
-            Event::Completed { info_hash } => self.completed(info_hash),
+            Event::Finished { info_hash } | Event::Completed { info_hash } => self.finished(info_hash),
+            Event::SeedGoalReached { info_hash } => self.shared(info_hash),
             Event::Failed { info_hash, file, error } => self.failed(info_hash, file, error),
             Event::DialFailed { info_hash, remote, why } => self.dial_failed(info_hash, remote, &why),
             other => {
@@ -294,7 +305,7 @@ impl<'a> Session<'a> {
         } else if count > 0 {
             self.reporter.note(format_args!("[{name}] {count} of {pieces} pieces are there already"));
         }
-        if have.is_full() { self.completed(info_hash) } else { GO_ON }
+        if have.is_full() { self.finished(info_hash) } else { GO_ON }
     }
 
     fn progress(&mut self, progress: Progress) -> Next {
@@ -305,13 +316,27 @@ impl<'a> Session<'a> {
         GO_ON
     }
 
-    fn completed(&mut self, info_hash: InfoHash) -> Next {
+    /// Everything that is wanted is there.
+    fn finished(&mut self, info_hash: InfoHash) -> Next {
         let Some(torrent) = self.torrents.get_mut(&info_hash) else { return GO_ON };
-        if !torrent.complete && self.goal != Goal::Serve {
-            torrent.tell_completion(self.reporter);
+        if !torrent.finished && self.goal != Goal::Serve {
+            torrent.tell_finish(self.reporter);
         }
-        torrent.complete = true;
-        if self.goal == Goal::Complete && self.torrents.values().all(|torrent| torrent.complete) {
+        torrent.finished = true;
+        if self.goal == Goal::Finish && self.torrents.values().all(|torrent| torrent.finished) {
+            return ControlFlow::Break(Ok(()));
+        }
+        GO_ON
+    }
+
+    /// It was shared for as long as was asked for.
+    fn shared(&mut self, info_hash: InfoHash) -> Next {
+        let Some(torrent) = self.torrents.get_mut(&info_hash) else { return GO_ON };
+        torrent.shared = true;
+        let name = &torrent.info.name;
+        self.reporter.event(&Line::SeedGoalReached { info_hash, name });
+        self.reporter.note(format_args!("[{}] shared for as long as was asked for", printable(name)));
+        if self.torrents.values().all(|torrent| torrent.shared) {
             return ControlFlow::Break(Ok(()));
         }
         GO_ON
