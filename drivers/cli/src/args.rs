@@ -51,7 +51,7 @@ pub(crate) enum Verb {
     Seed(Seed),
     /// Make a .torrent of a file or a folder
     Create(Create),
-    /// Show what a .torrent says
+    /// Show what a .torrent or a magnet link says
     #[command(visible_alias = "show")]
     Info(Info),
     /// Print the magnet link of a .torrent
@@ -80,7 +80,7 @@ pub(crate) enum Verb {
     little of that comes too and is written to its own file."
 )]
 pub(crate) struct Download {
-    /// .torrent files, or - for one on stdin
+    /// .torrent files, - for one on stdin, magnet links or info-hashes
     #[arg(required_unless_present = "print_config", value_name = "SOURCE")]
     pub(crate) sources: Vec<String>,
     /// List the files with their numbers, and do nothing
@@ -190,8 +190,24 @@ pub(crate) struct Create {
 /// `convoy info`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Info {
-    /// A .torrent file, or - for one on stdin
+    /// A .torrent file, - for one on stdin, a magnet link or an info-hash
     pub(crate) source: String,
+    /// A peer that is asked what a link stands for, HOST:PORT; may repeat
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "CONVOY_PEER",
+        visible_alias = "initial-peers",
+        value_delimiter = ','
+    )]
+    pub(crate) peer: Vec<PeerAddr>,
+}
+
+impl Info {
+    /// What a node that asks is told.
+    pub(crate) fn node(&self) -> NodeOptions {
+        NodeOptions { peer: self.peer.clone(), ..NodeOptions::default() }
+    }
 }
 
 /// `convoy magnet`.
@@ -447,6 +463,7 @@ mod tests {
             "convoy info x.torrent",
             "convoy info x.torrent --json",
             "convoy show -",
+            "convoy info magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567 --peer [::1]:2",
             "convoy seed x.torrent --data DIR --listen 127.0.0.1:7001",
             "convoy download x.torrent -o DIR --peer 127.0.0.1:7001 --exit-when-done --json",
             "convoy download x.torrent --initial-peers host.example:1,[::1]:2 -d 500k -u 2Mi --peer-limit 7",

@@ -13,7 +13,7 @@ use convoy_core::{
     metainfo::Info,
 };
 use serde::{Deserialize, Serialize};
-use std::{fmt, ops::RangeInclusive, str::FromStr};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive, str::FromStr};
 
 /// Files by their numbers, which count from 0 as `--list` and the `so` of magnet links do: `0,2-4`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,12 @@ use std::{fmt, ops::RangeInclusive, str::FromStr};
 pub(crate) struct Selection(Vec<RangeInclusive<u32>>);
 
 impl Selection {
+    /// What a magnet link selects; `None` if that is everything.
+    pub(crate) fn of_link(ranges: &[RangeInclusive<FileIndex>]) -> Option<Self> {
+        let range = |range: &RangeInclusive<FileIndex>| range.start().0..=range.end().0;
+        (!ranges.is_empty()).then(|| Self(ranges.iter().map(range).collect()))
+    }
+
     fn contains(&self, FileIndex(file): FileIndex) -> bool {
         self.0.iter().any(|range| range.contains(&file))
     }
@@ -143,7 +149,10 @@ impl Wish {
         };
         let numbers = (0..info.files.len() as u32).map(FileIndex);
         let selected = numbers.filter(|file| selection.contains(*file) || self.stream == Some(*file));
-        let files = selected.map(|file| (file, wanted)).collect();
+        let files: BTreeMap<_, _> = selected.map(|file| (file, wanted)).collect();
+        if files.is_empty() {
+            return Err(no_such_file(info, selection.last()));
+        }
         Ok(Plan { tier: Tier::Skip, files, ..plan })
     }
 }
@@ -158,7 +167,6 @@ fn no_such_file(info: &Info, file: u32) -> Failure {
 mod tests {
     use super::*;
     use convoy_core::metainfo::{Builder, SourceFile};
-    use std::collections::BTreeMap;
 
     fn selection(text: &str) -> Selection {
         text.parse().expect("valid")
@@ -214,5 +222,7 @@ mod tests {
             let failure = wish.plan(&info(), None).expect_err("refused");
             assert_eq!(failure.message(), "top has no file 4: its files are 0 to 3");
         }
+        let failure = Wish::default().plan(&info(), Some(&selection("7-9"))).expect_err("refused");
+        assert_eq!(failure.message(), "top has no file 9: its files are 0 to 3");
     }
 }

@@ -39,6 +39,13 @@ impl Bars {
         bar.set_message(message(Percent { part: done, whole: total }, progress));
     }
 
+    /// Takes one bar off the screen.
+    pub(super) fn drop(&self, name: &str) {
+        if let Some(bar) = self.by_name.lock().unwrap_or_else(PoisonError::into_inner).remove(name) {
+            bar.finish_and_clear();
+        }
+    }
+
     /// A bar for reading and hashing.
     pub(super) fn work(&self, doing: &'static str, name: &str, total: u64) -> ProgressBar {
         let bar = self.bar(usize::MAX, name, total);

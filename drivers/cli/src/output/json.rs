@@ -20,6 +20,21 @@ pub(crate) enum Event<'a> {
     Listening { addr: SocketAddr },
     /// Peers cannot reach us; we can still dial them.
     NotListening { why: String },
+    /// Peers are being asked what a torrent is; `name` is the link's, or the info-hash.
+    Fetching {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        name: &'a str,
+    },
+    /// What a torrent is has come from peers, and is right.
+    Metadata {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        name: &'a str,
+        total: u64,
+        pieces: u32,
+        files: usize,
+    },
     /// A torrent was begun with.
     Added {
         #[serde(serialize_with = "hex")]
@@ -158,6 +173,19 @@ pub(crate) enum Event<'a> {
     },
     /// `info`: what a .torrent says.
     Torrent(Box<Torrent<'a>>),
+    /// `info`: what a magnet link says.
+    Link {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        info_hash_v2: Option<String>,
+        name: Option<&'a str>,
+        trackers: &'a [String],
+        web_seeds: &'a [String],
+        peers: &'a [String],
+        /// As `--select` takes it; `null` for all files.
+        select: Option<String>,
+        nodes: &'a [(String, u16)],
+    },
     /// `magnet`: the link.
     Magnet { uri: &'a str },
     /// `verify`, `seed`: a file, and what is wrong with it.

@@ -80,6 +80,13 @@ impl Reporter {
         }
     }
 
+    /// Shows no more how something of this name stands: it has another name now.
+    pub(crate) fn drop_progress(&self, name: &str) {
+        if let View::Bars(bars) = &self.view {
+            bars.drop(name);
+        }
+    }
+
     /// Shows how far some reading and hashing of `total` bytes is.
     pub(crate) fn work(&self, doing: &'static str, name: &str, total: u64) -> Work {
         let bar = match &self.view {

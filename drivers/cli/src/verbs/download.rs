@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     failure::Failure,
     output::{Event, Reporter, printable},
-    source::make_folder,
+    source::{Source, make_folder},
     units::ByteSize,
     wish::Wish,
 };
@@ -22,18 +22,28 @@ pub(super) async fn run(args: args::Download, reporter: &Reporter) -> Result<(),
     if config.select.is_some() && args.sources.len() > 1 {
         return Err(Failure::usage("files can be chosen of one SOURCE at a time"));
     }
-    let torrents = session::read(&args.sources)?;
+    let sources = session::read(&args.sources)?;
     if args.list {
-        torrents.iter().for_each(|info| list(info, reporter));
-        return Ok(());
+        return list(sources, &config, reporter).await;
     }
     make_folder(&config.output)?;
     let order = Order { goal, folder: &config.output, wish: Wish::new(&config) };
-    session::run(order, torrents, &config, reporter).await
+    session::run(order, sources, &config, reporter).await
 }
 
-/// Shows a torrent's files with their numbers.
-fn list(info: &Info, reporter: &Reporter) {
+/// Shows the torrents' files with their numbers, as soon as they are known.
+async fn list(sources: Vec<Source>, config: &Config, reporter: &Reporter) -> Result<(), Failure> {
+    for source in sources {
+        let info = match source {
+            Source::Torrent(metainfo) => metainfo.info,
+            Source::Link(link) => session::look(&link, config, reporter).await?,
+        };
+        list_files(&info, reporter);
+    }
+    Ok(())
+}
+
+fn list_files(info: &Info, reporter: &Reporter) {
     for (index, file) in (0..).zip(&info.files).filter(|(_, file)| !file.padding) {
         let path = file.path.join("/");
         let size = ByteSize(file.length).to_string();

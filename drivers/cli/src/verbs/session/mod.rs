@@ -1,33 +1,38 @@
 //! What `download` and `seed` share: a node, its torrents, and what people are told of them.
 
+mod begin;
+mod fetching;
+mod look;
 mod torrent;
 
 use crate::{
-    config::{Config, PeerAddr},
+    config::Config,
     failure::Failure,
-    output::{Event as Line, Hex, Reporter, encryption_name, printable},
+    output::{Event as Line, Reporter, encryption_name, printable},
     signals::Signals,
-    source::{make_folder, read_torrent},
-    wish::Wish,
+    source::{self, Link, Source, make_folder},
+    units::ByteSize,
+    wish::{Selection, Wish},
 };
 use convoy_core::{
     bitfield::Bitfield,
-    engine::{Event, PeerEnd, Progress, Refusal},
+    engine::{Command, Event, FetchTorrent, PeerEnd, Progress, Refusal},
     id::{FileIndex, InfoHash},
     metainfo::Info,
     storage::StorageError,
 };
-use convoy_tokio::{AddTorrent, Events, Node, NodeConfig, NodeEvent};
-use sha1::{Digest, Sha1};
+use convoy_tokio::{AddTorrent, Events, Node, NodeEvent};
+use fetching::Fetching;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     net::SocketAddr,
     ops::ControlFlow,
     path::{Path, PathBuf},
     time::Duration,
 };
 use torrent::Torrent;
+
+pub(super) use look::look;
 
 /// How long a node may take to close its streams and save what it knows.
 const STOP_WITHIN: Duration = Duration::from_millis(2500);
@@ -55,7 +60,14 @@ pub(super) struct Order<'a> {
 /// A node at work.
 pub(super) struct Session<'a> {
     reporter: &'a Reporter,
-    goal: Goal,
+    order: Order<'a>,
+    node: Node,
+    /// The folder of the resume files.
+    state: PathBuf,
+    /// Peers that may have any of the torrents.
+    peers: Vec<SocketAddr>,
+    /// Torrents of which only the name is known.
+    fetching: BTreeMap<InfoHash, Fetching>,
     torrents: BTreeMap<InfoHash, Torrent>,
     /// Peers that could not be reached and were told of.
     unreached: BTreeSet<SocketAddr>,
@@ -65,69 +77,44 @@ pub(super) struct Session<'a> {
 ///
 /// # Errors
 /// One of them cannot be read, or there are two of the same.
-pub(super) fn read(sources: &[String]) -> Result<Vec<Info>, Failure> {
-    let mut torrents: Vec<Info> = Vec::new();
-    for source in sources {
-        let info = read_torrent(source)?.info;
-        if torrents.iter().any(|other| other.info_hash == info.info_hash) {
-            return Err(Failure::usage(format!("{source} is the same torrent as another one")));
+pub(super) fn read(names: &[String]) -> Result<Vec<Source>, Failure> {
+    let mut sources: Vec<Source> = Vec::new();
+    for name in names {
+        let source = source::read(name)?;
+        if sources.iter().any(|other| other.info_hash() == source.info_hash()) {
+            return Err(Failure::usage(format!("{name} is the same torrent as another one")));
         }
-        torrents.push(info);
+        sources.push(source);
     }
-    Ok(torrents)
+    Ok(sources)
 }
 
-/// Runs a node with `torrents`.
+/// Runs a node with the torrents that `sources` name.
 ///
 /// # Errors
 /// What failed, or that somebody stopped it.
 pub(super) async fn run(
     order: Order<'_>,
-    torrents: Vec<Info>,
+    sources: Vec<Source>,
     config: &Config,
     reporter: &Reporter,
 ) -> Result<(), Failure> {
-    let plans = torrents.iter().map(|info| order.wish.plan(info, None)).collect::<Result<Vec<_>, _>>()?;
     let mut signals = Signals::listen()?;
-    let peers = tokio::select! {
-        peers = resolve(&config.peer) => peers?,
-        () = signals.next() => return Err(Failure::interrupted()),
-    };
     let state = config.state_folder()?;
     make_folder(&state)?;
-    let seed = config.seed_bytes.map(|seed| seed.0);
-    let (node, events) = convoy_tokio::spawn(NodeConfig {
-        engine: config.engine(),
-        seed,
-        preallocate: config.preallocate,
-        ..NodeConfig::default()
-    })
-    .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
-    let mut session = Session::new(order.goal, reporter);
-    for (info, plan) in torrents.into_iter().zip(plans) {
-        let resume = resume_file(&state, &info, order.folder);
-        let add = AddTorrent::new(info.clone(), order.folder);
-        node.add(AddTorrent { resume: Some(resume.clone()), plan, peers: peers.clone(), ..add });
-        session.follow(info, order.folder.to_owned(), resume);
+    let peers = tokio::select! {
+        peers = begin::resolve(&config.peer) => peers?,
+        () = signals.next() => return Err(Failure::interrupted()),
+    };
+    let (node, events) = begin::spawn(config, config.engine())?;
+    let mut session = Session::new(order, node, state, peers, reporter);
+    for source in sources {
+        tokio::select! {
+            begun = session.begin(source) => begun?,
+            () = signals.next() => return Err(Failure::interrupted()),
+        }
     }
-    session.run(node, events, &mut signals).await
-}
-
-async fn resolve(names: &[PeerAddr]) -> Result<Vec<SocketAddr>, Failure> {
-    let mut peers = Vec::new();
-    for name in names {
-        peers.extend(name.resolve().await?);
-    }
-    Ok(peers)
-}
-
-/// Where what is known of a torrent in a folder is kept: the same torrent may lie in two.
-fn resume_file(state: &Path, info: &Info, folder: &Path) -> PathBuf {
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let folder = fs::canonicalize(&folder).unwrap_or(folder);
-    let digest = Sha1::digest(folder.as_os_str().as_encoded_bytes());
-    let (distinct, _) = digest.split_at(4);
-    state.join(format!("{}-{}.resume", info.info_hash, Hex(distinct)))
+    session.run(events, &mut signals).await
 }
 
 /// Whether to go on.
@@ -148,20 +135,57 @@ fn ended_by_itself() -> Next {
 
 impl<'a> Session<'a> {
     /// A session without torrents.
-    fn new(goal: Goal, reporter: &'a Reporter) -> Self {
-        Self { reporter, goal, torrents: BTreeMap::new(), unreached: BTreeSet::new() }
+    fn new(
+        order: Order<'a>,
+        node: Node,
+        state: PathBuf,
+        peers: Vec<SocketAddr>,
+        reporter: &'a Reporter,
+    ) -> Self {
+        let (fetching, torrents, unreached) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { reporter, order, node, state, peers, fetching, torrents, unreached }
     }
 
-    /// Tells people of a torrent from now on.
-    fn follow(&mut self, info: Info, folder: PathBuf, resume: PathBuf) {
-        self.torrents.insert(info.info_hash, Torrent::new(info, folder, resume));
+    /// Begins with a torrent.
+    async fn begin(&mut self, source: Source) -> Result<(), Failure> {
+        match source {
+            Source::Torrent(metainfo) => self.add(metainfo.info, None),
+            Source::Link(link) => {
+                self.fetch(&link).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks peers what a link stands for.
+    async fn fetch(&mut self, link: &Link) {
+        let mut fetching = Fetching::new(link);
+        let mut peers = begin::peers_of(link, self.reporter).await;
+        peers.extend(&self.peers);
+        if peers.is_empty() {
+            fetching.tell_loneliness(self.reporter);
+        }
+        let fetch = FetchTorrent { info_hash: link.info_hash, peers };
+        self.node.command(Command::Fetch(Box::new(fetch)));
+        self.fetching.insert(link.info_hash, fetching);
+    }
+
+    /// Begins with a torrent that is known, or goes on with one that has become so.
+    fn add(&mut self, info: Info, of_link: Option<&Selection>) -> Result<(), Failure> {
+        let (info_hash, folder) = (info.info_hash, self.order.folder);
+        let plan = self.order.wish.plan(&info, of_link)?;
+        let resume = begin::resume_file(&self.state, info_hash, folder);
+        let add = AddTorrent::new(info.clone(), folder);
+        self.node.add(AddTorrent { resume: Some(resume.clone()), plan, peers: self.peers.clone(), ..add });
+        self.torrents.insert(info_hash, Torrent::new(info, folder.to_owned(), resume));
+        Ok(())
     }
 
     /// Goes on until the goal is reached, something fails or somebody stops it.
     ///
     /// # Errors
     /// What failed, or that it was stopped.
-    async fn run(mut self, node: Node, mut events: Events, signals: &mut Signals) -> Result<(), Failure> {
+    async fn run(mut self, mut events: Events, signals: &mut Signals) -> Result<(), Failure> {
         let ended = loop {
             tokio::select! {
                 event = events.recv() => match event.map_or_else(ended_by_itself, |event| self.hear(event)) {
@@ -171,7 +195,7 @@ impl<'a> Session<'a> {
                 () = signals.next() => break Err(Failure::interrupted()),
             }
         };
-        node.stop();
+        self.node.stop();
         tokio::select! {
             () = self.see_out(&mut events) => {}
             () = tokio::time::sleep(STOP_WITHIN) => tracing::warn!("stopped without waiting any longer for peers and disks"),
@@ -219,6 +243,11 @@ impl<'a> Session<'a> {
                 self.reporter.event(&Line::NotListening { why: error.to_string() });
                 self.reporter.note(format_args!("warning: peers cannot reach this node: {error}"));
                 GO_ON
+            }
+            Event::Fetching { info_hash } => self.asking(info_hash),
+            Event::Metadata { info } => self.known(*info),
+            Event::MetadataUnusable { info_hash, error } => {
+                fail(look::unusable(&self.name(info_hash), &error))
             }
             Event::Added { info_hash } => self.added(info_hash),
             Event::Refused { info_hash, why } => self.refused(info_hash, why),
@@ -278,6 +307,34 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// What people call a torrent.
+    fn name(&self, info_hash: InfoHash) -> String {
+        let known = self.torrents.get(&info_hash).map(|torrent| &torrent.info.name);
+        known.or(self.fetching.get(&info_hash).map(|fetching| &fetching.name)).cloned().unwrap_or_default()
+    }
+
+    fn asking(&self, info_hash: InfoHash) -> Next {
+        let name = &self.name(info_hash);
+        self.reporter.event(&Line::Fetching { info_hash, name });
+        self.reporter.note(format_args!("[{}] asking what it is", printable(name)));
+        GO_ON
+    }
+
+    /// Peers have said what a link stands for.
+    fn known(&mut self, info: Info) -> Next {
+        let info_hash = info.info_hash;
+        let Some(Fetching { name: before, selection, .. }) = self.fetching.remove(&info_hash) else {
+            return GO_ON;
+        };
+        let (name, total, pieces) = (&info.name, info.total_length(), info.geometry.pieces());
+        let files = info.files.iter().filter(|file| !file.padding).count();
+        self.reporter.event(&Line::Metadata { info_hash, name, total, pieces, files });
+        self.reporter.drop_progress(&before);
+        let (before, name, size) = (printable(&before), printable(name), ByteSize(total));
+        self.reporter.note(format_args!("[{before}] it is {name}, {size} in {files} files"));
+        self.add(info, selection.as_ref()).map_or_else(fail, |()| GO_ON)
+    }
+
     fn added(&self, info_hash: InfoHash) -> Next {
         if let Some(Torrent { info, .. }) = self.torrents.get(&info_hash) {
             let (total, pieces) = (info.geometry.total_length(), info.geometry.pieces());
@@ -287,8 +344,7 @@ impl<'a> Session<'a> {
     }
 
     fn refused(&self, info_hash: InfoHash, why: Refusal) -> Next {
-        let name = self.torrents.get(&info_hash).map_or("", |torrent| &torrent.info.name);
-        fail(Failure::new(format!("{}: {why}", printable(name))))
+        fail(Failure::new(format!("{}: {why}", printable(&self.name(info_hash)))))
     }
 
     fn checked(&mut self, info_hash: InfoHash, have: &Bitfield) -> Next {
@@ -297,7 +353,7 @@ impl<'a> Session<'a> {
         self.reporter.event(&Line::Checked { info_hash, have: count, pieces });
         torrent.begin(have);
         let name = printable(&torrent.info.name);
-        if self.goal == Goal::Serve {
+        if self.order.goal == Goal::Serve {
             if !have.is_full() {
                 return fail(torrent.not_all_there(have, self.reporter));
             }
@@ -309,7 +365,9 @@ impl<'a> Session<'a> {
     }
 
     fn progress(&mut self, progress: Progress) -> Next {
-        if let Some(torrent) = self.torrents.get_mut(&progress.info_hash) {
+        if let Some(fetching) = self.fetching.get_mut(&progress.info_hash) {
+            fetching.progress(&progress, self.reporter);
+        } else if let Some(torrent) = self.torrents.get_mut(&progress.info_hash) {
             self.reporter.progress(&torrent.info.name, &progress);
             torrent.progress = Some(progress);
         }
@@ -319,11 +377,11 @@ impl<'a> Session<'a> {
     /// Everything that is wanted is there.
     fn finished(&mut self, info_hash: InfoHash) -> Next {
         let Some(torrent) = self.torrents.get_mut(&info_hash) else { return GO_ON };
-        if !torrent.finished && self.goal != Goal::Serve {
+        if !torrent.finished && self.order.goal != Goal::Serve {
             torrent.tell_finish(self.reporter);
         }
         torrent.finished = true;
-        if self.goal == Goal::Finish && self.torrents.values().all(|torrent| torrent.finished) {
+        if self.order.goal == Goal::Finish && self.all(|torrent| torrent.finished) {
             return ControlFlow::Break(Ok(()));
         }
         GO_ON
@@ -336,10 +394,15 @@ impl<'a> Session<'a> {
         let name = &torrent.info.name;
         self.reporter.event(&Line::SeedGoalReached { info_hash, name });
         self.reporter.note(format_args!("[{}] shared for as long as was asked for", printable(name)));
-        if self.torrents.values().all(|torrent| torrent.shared) {
+        if self.all(|torrent| torrent.shared) {
             return ControlFlow::Break(Ok(()));
         }
         GO_ON
+    }
+
+    /// Whether this holds for all torrents, none of which is still to be asked about.
+    fn all(&self, holds: impl Fn(&Torrent) -> bool) -> bool {
+        self.fetching.is_empty() && self.torrents.values().all(holds)
     }
 
     fn failed(&self, info_hash: InfoHash, file: Option<FileIndex>, error: StorageError) -> Next {
@@ -356,6 +419,9 @@ impl<'a> Session<'a> {
 
     /// Tells how everything stood at the end.
     fn sum_up(&self) {
+        for fetching in self.fetching.values() {
+            fetching.sum_up(self.reporter);
+        }
         for torrent in self.torrents.values() {
             torrent.sum_up(self.reporter);
         }
