@@ -73,6 +73,13 @@ pub(crate) enum Verb {
     Version,
 }
 
+impl Verb {
+    /// Whether stdout is for data alone.
+    pub(crate) const fn streams(&self) -> bool {
+        matches!(self, Self::Download(Download { stream: Some(_), .. }))
+    }
+}
+
 /// `convoy download`.
 #[derive(Debug, ClapArgs)]
 #[command(
@@ -86,6 +93,10 @@ pub(crate) struct Download {
     /// List the files with their numbers, and do nothing
     #[arg(long, env = "CONVOY_LIST", value_parser = FalseyValueParser::new())]
     pub(crate) list: bool,
+    /// Write this file to stdout while it comes, and stop when it is out; what else there is to say goes to
+    /// stderr
+    #[arg(long, value_name = "INDEX", env = "CONVOY_STREAM")]
+    pub(crate) stream: Option<u32>,
     /// Flags that are settings too.
     #[command(flatten)]
     pub(crate) settings: DownloadSettings,
@@ -468,6 +479,7 @@ mod tests {
             "convoy download x.torrent -o DIR --peer 127.0.0.1:7001 --exit-when-done --json",
             "convoy download x.torrent --initial-peers host.example:1,[::1]:2 -d 500k -u 2Mi --peer-limit 7",
             "convoy download x.torrent --select 0,2-4 --priority lobby --sequential --list",
+            "convoy download x.torrent --stream 2 --json",
             "convoy download x.torrent --seed-ratio 1.5 --seed-time 1h30m",
             "convoy seed x.torrent --seed-time 90s",
             "convoy download --print-config",

@@ -107,13 +107,13 @@ impl From<Priority> for Tier {
 /// What is wanted of each torrent of a run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wish {
-    /// Which files, unless all or those that a magnet link selects.
+    /// Which files; `None` is all, or those that a magnet link selects.
     pub(crate) selection: Option<Selection>,
     /// A file that is read while it comes.
     pub(crate) stream: Option<FileIndex>,
-    priority: Priority,
-    sequential: bool,
-    seed_goal: SeedGoal,
+    pub(crate) priority: Priority,
+    pub(crate) sequential: bool,
+    pub(crate) seed_goal: SeedGoal,
 }
 
 impl Wish {
@@ -132,14 +132,24 @@ impl Wish {
         Self { seed_goal: Self::new(config).seed_goal, ..Self::default() }
     }
 
+    /// Whether sharing is to end by itself.
+    pub(crate) const fn has_seed_goal(&self) -> bool {
+        self.seed_goal.ratio_permille.is_some() || self.seed_goal.time.is_some()
+    }
+
     /// The same of one torrent, whose link may select files.
     ///
     /// # Errors
     /// It has no file of a number that was typed.
     pub(crate) fn plan(&self, info: &Info, of_link: Option<&Selection>) -> Result<Plan, Failure> {
-        let named = [self.selection.as_ref().map(Selection::last), self.stream.map(|file| file.0)];
-        if let Some(file) = named.into_iter().flatten().find(|file| *file as usize >= info.files.len()) {
+        let is_none = |file: u32| info.files.get(file as usize).is_none_or(|file| file.padding);
+        if let Some(FileIndex(file)) = self.stream.filter(|file| is_none(file.0)) {
             return Err(no_such_file(info, file));
+        }
+        if let Some(last) =
+            self.selection.as_ref().map(Selection::last).filter(|last| *last as usize >= info.files.len())
+        {
+            return Err(no_such_file(info, last));
         }
         let wanted = Tier::from(self.priority);
         let plan = Plan { sequential: self.sequential, seed_goal: self.seed_goal, ..Plan::default() };

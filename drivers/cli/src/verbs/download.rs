@@ -10,7 +10,7 @@ use crate::{
     units::ByteSize,
     wish::Wish,
 };
-use convoy_core::metainfo::Info;
+use convoy_core::{id::FileIndex, metainfo::Info};
 
 /// Goes on until everything is there, or until somebody stops it.
 pub(super) async fn run(args: args::Download, reporter: &Reporter) -> Result<(), Failure> {
@@ -18,8 +18,11 @@ pub(super) async fn run(args: args::Download, reporter: &Reporter) -> Result<(),
     if args.node.print_config {
         return super::write_out(config.to_toml()?.as_bytes());
     }
-    let goal = if config.exit_when_done { Goal::Finish } else { Goal::Fetch };
-    if config.select.is_some() && args.sources.len() > 1 {
+    let wish = Wish { stream: args.stream.map(FileIndex), ..Wish::new(&config) };
+    // Who reads a file is done when it is out, unless it is to be shared as well.
+    let is_enough = config.exit_when_done || wish.stream.is_some() && !wish.has_seed_goal();
+    let goal = if is_enough { Goal::Finish } else { Goal::Fetch };
+    if (config.select.is_some() || args.stream.is_some()) && args.sources.len() > 1 {
         return Err(Failure::usage("files can be chosen of one SOURCE at a time"));
     }
     let sources = session::read(&args.sources)?;
@@ -27,7 +30,7 @@ pub(super) async fn run(args: args::Download, reporter: &Reporter) -> Result<(),
         return list(sources, &config, reporter).await;
     }
     make_folder(&config.output)?;
-    let order = Order { goal, folder: &config.output, wish: Wish::new(&config) };
+    let order = Order { goal, folder: &config.output, wish };
     session::run(order, sources, &config, reporter).await
 }
 

@@ -3,6 +3,7 @@
 mod begin;
 mod fetching;
 mod look;
+mod stream;
 mod torrent;
 
 use crate::{
@@ -30,6 +31,8 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use stream::{Streaming, Written};
+use tokio::sync::mpsc;
 use torrent::Torrent;
 
 pub(super) use look::look;
@@ -69,6 +72,12 @@ pub(super) struct Session<'a> {
     /// Torrents of which only the name is known.
     fetching: BTreeMap<InfoHash, Fetching>,
     torrents: BTreeMap<InfoHash, Torrent>,
+    /// The file that goes to stdout while it comes, once it is known what is on disk.
+    streaming: Option<Streaming>,
+    /// Whether such a file is still to go out.
+    is_streaming: bool,
+    /// Where its writer says how far it is.
+    written: mpsc::Sender<Written>,
     /// Peers that could not be reached and were told of.
     unreached: BTreeSet<SocketAddr>,
 }
@@ -107,14 +116,15 @@ pub(super) async fn run(
         () = signals.next() => return Err(Failure::interrupted()),
     };
     let (node, events) = begin::spawn(config, config.engine())?;
-    let mut session = Session::new(order, node, state, peers, reporter);
+    let (to_session, written) = mpsc::channel(1);
+    let mut session = Session::new(order, node, state, peers, to_session, reporter);
     for source in sources {
         tokio::select! {
             begun = session.begin(source) => begun?,
             () = signals.next() => return Err(Failure::interrupted()),
         }
     }
-    session.run(events, &mut signals).await
+    session.run(events, written, &mut signals).await
 }
 
 /// Whether to go on.
@@ -133,6 +143,14 @@ fn ended_by_itself() -> Next {
     )
 }
 
+/// Wants soon what somebody reads next, who has read up to `offset`.
+fn read_ahead(node: &Node, streaming: Option<&Streaming>, offset: u64) {
+    if let Some(streaming) = streaming {
+        let reader = Some(streaming.reader(offset));
+        node.command(Command::Read { info_hash: streaming.info_hash, reader });
+    }
+}
+
 impl<'a> Session<'a> {
     /// A session without torrents.
     fn new(
@@ -140,10 +158,22 @@ impl<'a> Session<'a> {
         node: Node,
         state: PathBuf,
         peers: Vec<SocketAddr>,
+        written: mpsc::Sender<Written>,
         reporter: &'a Reporter,
     ) -> Self {
-        let (fetching, torrents, unreached) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Self { reporter, order, node, state, peers, fetching, torrents, unreached }
+        Self {
+            reporter,
+            is_streaming: order.wish.stream.is_some(),
+            order,
+            node,
+            state,
+            peers,
+            fetching: BTreeMap::new(),
+            torrents: BTreeMap::new(),
+            streaming: None,
+            written,
+            unreached: BTreeSet::new(),
+        }
     }
 
     /// Begins with a torrent.
@@ -185,14 +215,20 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// What failed, or that it was stopped.
-    async fn run(mut self, mut events: Events, signals: &mut Signals) -> Result<(), Failure> {
+    async fn run(
+        mut self,
+        mut events: Events,
+        mut written: mpsc::Receiver<Written>,
+        signals: &mut Signals,
+    ) -> Result<(), Failure> {
         let ended = loop {
-            tokio::select! {
-                event = events.recv() => match event.map_or_else(ended_by_itself, |event| self.hear(event)) {
-                    ControlFlow::Continue(()) => {}
-                    ControlFlow::Break(ended) => break ended,
-                },
-                () = signals.next() => break Err(Failure::interrupted()),
+            let next = tokio::select! {
+                event = events.recv() => event.map_or_else(ended_by_itself, |event| self.hear(event)),
+                Some(written) = written.recv() => self.wrote(written),
+                () = signals.next() => fail(Failure::interrupted()),
+            };
+            if let ControlFlow::Break(ended) = next {
+                break ended;
             }
         };
         self.node.stop();
@@ -274,6 +310,9 @@ impl<'a> Session<'a> {
                 if let Some(torrent) = self.torrents.get_mut(info_hash) {
                     torrent.count_piece(*piece);
                 }
+                if let Some(streaming) = &mut self.streaming {
+                    streaming.verified(*piece);
+                }
                 self.reporter.event(&Line::Piece { info_hash: *info_hash, index: piece.0, from: *from });
             }
             Event::PieceFailed { info_hash, piece } => {
@@ -352,6 +391,10 @@ impl<'a> Session<'a> {
         let (count, pieces) = (have.count(), have.len());
         self.reporter.event(&Line::Checked { info_hash, have: count, pieces });
         torrent.begin(have);
+        if let Some(file) = self.order.wish.stream {
+            self.streaming = Streaming::begin(torrent, file, have, self.written.clone());
+            read_ahead(&self.node, self.streaming.as_ref(), 0);
+        }
         let name = printable(&torrent.info.name);
         if self.order.goal == Goal::Serve {
             if !have.is_full() {
@@ -381,10 +424,7 @@ impl<'a> Session<'a> {
             torrent.tell_finish(self.reporter);
         }
         torrent.finished = true;
-        if self.order.goal == Goal::Finish && self.all(|torrent| torrent.finished) {
-            return ControlFlow::Break(Ok(()));
-        }
-        GO_ON
+        self.end_if_reached()
     }
 
     /// It was shared for as long as was asked for.
@@ -394,15 +434,34 @@ impl<'a> Session<'a> {
         let name = &torrent.info.name;
         self.reporter.event(&Line::SeedGoalReached { info_hash, name });
         self.reporter.note(format_args!("[{}] shared for as long as was asked for", printable(name)));
-        if self.all(|torrent| torrent.shared) {
-            return ControlFlow::Break(Ok(()));
-        }
-        GO_ON
+        self.end_if_reached()
     }
 
-    /// Whether this holds for all torrents, none of which is still to be asked about.
-    fn all(&self, holds: impl Fn(&Torrent) -> bool) -> bool {
-        self.fetching.is_empty() && self.torrents.values().all(holds)
+    /// The writer of a stream has something to say.
+    fn wrote(&mut self, written: Written) -> Next {
+        match written {
+            Written::To(offset) => {
+                read_ahead(&self.node, self.streaming.as_ref(), offset);
+                GO_ON
+            }
+            Written::Whole => {
+                self.is_streaming = false;
+                self.end_if_reached()
+            }
+            Written::ReaderGone => {
+                self.reporter.note("nobody reads the stream any more; stopping");
+                ControlFlow::Break(Ok(()))
+            }
+            Written::Failed(failure) => fail(failure),
+        }
+    }
+
+    /// Ends once every torrent has come as far as was asked for.
+    fn end_if_reached(&self) -> Next {
+        let is_enough =
+            |torrent: &Torrent| torrent.shared || self.order.goal == Goal::Finish && torrent.finished;
+        let pending = self.is_streaming || !self.fetching.is_empty();
+        if !pending && self.torrents.values().all(is_enough) { ControlFlow::Break(Ok(())) } else { GO_ON }
     }
 
     fn failed(&self, info_hash: InfoHash, file: Option<FileIndex>, error: StorageError) -> Next {

@@ -126,7 +126,7 @@ impl Torrent {
     }
 
     /// Where a file lies, or all of them.
-    fn place(&self, file: Option<FileIndex>) -> PathBuf {
+    pub(super) fn place(&self, file: Option<FileIndex>) -> PathBuf {
         let file = file.and_then(|file| self.info.files.get(file.0 as usize));
         file.map_or_else(|| self.folder.join(&self.info.name), |file| place(&self.folder, &file.path))
     }
