@@ -5,7 +5,8 @@
 use crate::{
     args::{Encryption, EncryptionLevel, NodeOptions, mse_config},
     failure::Failure,
-    units::ByteSize,
+    units::{ByteSize, Ratio, Span},
+    wish::{Priority, Selection},
 };
 use convoy_core::engine;
 use etcetera::base_strategy::{BaseStrategy, Xdg};
@@ -37,8 +38,18 @@ pub(crate) struct Config {
     pub(crate) upload_limit: ByteSize,
     /// The most peers of one torrent.
     pub(crate) peer_limit: u32,
-    /// Stop when the download is complete instead of seeding on.
+    /// Which files to download, by their numbers; `None` is all.
+    pub(crate) select: Option<Selection>,
+    /// How urgently.
+    pub(crate) priority: Priority,
+    /// In their order, not the rarest pieces first.
+    pub(crate) sequential: bool,
+    /// Stop when the download is there instead of seeding on.
     pub(crate) exit_when_done: bool,
+    /// Share until so much was sent for what was wanted.
+    pub(crate) seed_ratio: Option<Ratio>,
+    /// Share for so long.
+    pub(crate) seed_time: Option<Span>,
     /// Makes a run repeatable; for tests.
     pub(crate) seed_bytes: Option<SeedBytes>,
     /// Whether streams are encrypted.
@@ -66,7 +77,12 @@ impl Default for Config {
             download_limit: ByteSize(0),
             upload_limit: ByteSize(0),
             peer_limit: 100,
+            select: None,
+            priority: Priority::default(),
+            sequential: false,
             exit_when_done: false,
+            seed_ratio: None,
+            seed_time: None,
             seed_bytes: None,
             encryption: Encryption::default(),
             encryption_level: EncryptionLevel::default(),
