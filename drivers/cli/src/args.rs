@@ -82,10 +82,9 @@ impl Verb {
 
 /// `convoy download`.
 #[derive(Debug, ClapArgs)]
-#[command(
-    after_help = "Peers send whole pieces, so where a chosen file shares a piece with its neighbour a \
-    little of that comes too and is written to its own file."
-)]
+#[command(after_help = "Peers send whole pieces: where a chosen file shares a piece with a neighbour, the \
+    neighbour's bytes of that piece come too and are written to its file. Empty files are made whatever is \
+    chosen.")]
 pub(crate) struct Download {
     /// .torrent files, - for one on stdin, magnet links or info-hashes
     #[arg(required_unless_present = "print_config", value_name = "SOURCE")]
