@@ -126,6 +126,23 @@ fn progress_counts_what_is_wanted() {
 }
 
 #[test]
+fn pieces_come_in_their_order_where_that_is_asked_for() {
+    let scratch = Scratch::new();
+    let payload = scratch.payload("file.bin", 16 * MIB, 64 * KIB);
+    let seed = Libtorrent::slow_seed(&payload.torrent, &payload.dir, 8 * MIB);
+    let out = scratch.dir("out");
+    let download = Convoy::download(&scratch, &payload.torrent, &out).peers(&[seed.addr]);
+    let outcome = download.args(&["--sequential", "--exit-when-done"]).spawn().wait_success();
+    payload.assert_in(&out);
+    let order = pieces(&outcome.lines);
+    assert_eq!(order.len() as u64, payload.pieces);
+    // Pieces under way at the same time may overtake each other by a few places, and a peer may give ten
+    // of its own choice while it chokes us (BEP 6).
+    let strayed = order.iter().zip(0_u64..).filter(|(piece, place)| piece.abs_diff(*place) >= 32).count();
+    assert!(strayed <= 10, "{strayed}: {order:?}");
+}
+
+#[test]
 fn sharing_ends_when_enough_was_sent() {
     let scratch = Scratch::new();
     let payload = scratch.payload("file.bin", 2 * MIB, 64 * KIB);

@@ -109,6 +109,29 @@ fn a_file_between_others_is_streamed_and_comes_alone() {
 }
 
 #[test]
+fn what_is_read_next_comes_next() {
+    let scratch = Scratch::new();
+    let payload = scratch.payload("film.bin", 16 * MIB, 64 * KIB);
+    let seed = Libtorrent::slow_seed(&payload.torrent, &payload.dir, 8 * MIB);
+    let theirs = seed.addr.to_string();
+    let out = scratch.dir("out");
+    let stream = Stream::begin(&scratch, &payload, &out, &["--stream", "0", "--peer", &theirs]);
+    let (bytes, said) = stream.finish();
+    assert!(bytes == std::fs::read(payload.data()).expect("the source"));
+    let order: Vec<u64> = said
+        .iter()
+        .filter(|line| line["event"] == "piece")
+        .filter_map(|line| line["index"].as_u64())
+        .collect();
+    assert_eq!(order.len() as u64, payload.pieces);
+    // The reader wants 8 MiB ahead, one after the other; a peer may give ten pieces of its own choice while
+    // it chokes us (BEP 6).
+    let ahead = 4 * MIB / (64 * KIB);
+    let strayed = order.iter().zip(0_u64..).filter(|(piece, place)| **piece >= place + ahead).count();
+    assert!(strayed <= 10, "{strayed}: {order:?}");
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_the_download() {
     let scratch = Scratch::new();
     let payload = scratch.payload("film.bin", 16 * MIB, 64 * KIB);
