@@ -1,6 +1,7 @@
 //! Machines recorded into vectors, and what replaying them finds.
 
 mod engine;
+mod exchange;
 mod parts;
 mod replaying;
 mod streams;
