@@ -47,8 +47,8 @@ pub struct Config {
     pub turn: Duration,
     /// The bytes that end a peer's turn, in pieces. 20, as libtorrent.
     pub turn_pieces: u32,
-    /// How much later than a peer of no merit-based delay the least wanted peer has its turn, had both waited
-    /// as long. 5 min: what a peer claims decides for a while, how long it waits decides in the end.
+    /// How much later than the peer that a seed wants most the one that it wants least has its turn, had both
+    /// waited as long. 5 min: longer than the turns of most swarms take, shorter than anyone's patience.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub longest_delay: Duration,
     /// Pieces of the torrent. 0: not known; then all peers count as equally complete.
@@ -107,7 +107,8 @@ impl Default for Adaptive {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum SeedStrategy {
-    /// Who has least: newcomers soon have something to give.
+    /// Who has least, of those that had no turn yet: newcomers soon have something to give. Then who has
+    /// waited longest.
     #[default]
     LowestCompletion,
     /// Who has waited longest.

@@ -376,7 +376,7 @@ impl Choker {
     fn choke(&mut self, key: PeerKey, now: Instant, out: &mut Outbox<Action>) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let Some(slot) = peer.slot.take() else { return };
-        (peer.toggled, peer.unserved_since) = (Some(now), now);
+        (peer.toggled, peer.unserved_since, peer.was_served) = (Some(now), now, true);
         self.seats(slot).retain(|seated| *seated != key);
         out.push(Action::Choke { peer: key });
     }

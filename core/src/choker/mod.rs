@@ -4,10 +4,22 @@
 //! knows each peer's interest and the bytes that went each way, and deals out *slots* (BEP 3, "choking"):
 //!
 //! - **Regular** slots go by rank at every *round*: by the bytes that a peer gave us in the last two rounds,
-//!   or, once we seed, by the bytes that it took.
+//!   or, once we seed, by the [`SeedStrategy`].
 //! - **Optimistic** slots go by lot, newcomers three times as likely, for a term of 30 seconds: so those
 //!   who never had a slot can show what they give. An optimistic peer that ranks high enough at a round is
 //!   promoted to a regular slot, and its old slot is drawn anew.
+//! - **Lobby** slots go to peers that are urgent, beyond all others, four at most: the newest loses. They
+//!   are unchoked at once and stay so until they want nothing, take it back, or do not say it again for a
+//!   minute; then the next round decides.
+//!
+//! **A seed serves in turns.** A turn is over after a minute or twenty pieces, and whoever had one goes
+//! behind those who wait. The queue goes by the time since a peer was last served; those whom the strategy
+//! does not want come up to five minutes later. So what a peer claims helps it for a while, and in the end
+//! its wait decides: nobody starves, whatever others claim, however much they take, and however often they
+//! come anew. A peer that claims less than it had of us is not believed.
+//!
+//! **Slots may follow the uplink** ([`Adaptive`]): one more at each round while it has room and somebody
+//! waits, one less when it has none.
 //!
 //! Between rounds a slot that gets free is taken at once: a regular one by the next in line (the rank of
 //! the last round, behind it who came since), an optimistic one by lot.
@@ -17,8 +29,8 @@
 //!
 //! **No fibrillation.** A peer that was choked or unchoked is not unchoked within the next ten seconds, nor
 //! choked while it is interested; one that wants a slot while it rests is a candidate from the next round
-//! on. Interest that flaps thus costs two actions in ten seconds at most, and the number of unchoked peers
-//! never exceeds the slots.
+//! on, or, if it is urgent, is unchoked when it has rested. Interest or urgency that flaps thus costs two
+//! actions in ten seconds at most, and the number of unchoked peers never exceeds the slots.
 //!
 //! Peers wait in a set that is drawn from in O(1) and in a line whose head is taken in O(1), so an event
 //! costs the number of slots; a round costs a sort. Nothing allocates once the tables have grown.

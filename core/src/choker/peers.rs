@@ -53,6 +53,8 @@ pub(super) struct Peer {
     pub(super) toggled: Option<Instant>,
     /// Since when it is not served, or was not before it was.
     pub(super) unserved_since: Instant,
+    /// Whether it had a slot once, and lost it.
+    pub(super) was_served: bool,
     pub(super) downloaded: Traffic,
     pub(super) uploaded: Traffic,
     /// Bytes sent to it ever, and since it was last unchoked.
@@ -80,6 +82,7 @@ impl Peer {
             seated: now,
             toggled: None,
             unserved_since: now,
+            was_served: false,
             downloaded: Traffic::default(),
             uploaded: Traffic::default(),
             given: 0,

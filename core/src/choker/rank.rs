@@ -87,6 +87,8 @@ fn delay(peer: &Peer, config: &Config) -> Duration {
     let pieces = u64::from(config.pieces);
     let has = given.max(u64::from(peer.claimed_pieces)).min(pieces);
     let unwanted = match config.seed_strategy {
+        // Whoever was served goes to the back of the queue, whatever it claims.
+        SeedStrategy::LowestCompletion if peer.was_served => pieces,
         SeedStrategy::LowestCompletion => has,
         SeedStrategy::AntiLeech => has.min(pieces - has) * 2,
         SeedStrategy::RoundRobin | SeedStrategy::FastestUpload => 0,
