@@ -3,6 +3,7 @@
 use super::{
     Action, Picker, Source, Waste,
     cell::Cell,
+    open::MAX_OPEN,
     peer::{Asked, Pieces},
 };
 use crate::{
@@ -21,7 +22,7 @@ impl Picker {
             return;
         };
         // A request that timed out may have been the last of its piece, which then is no longer open.
-        if self.order.class(block.piece).is_some() {
+        if self.order.class(block.piece).is_some() && self.open.len() < MAX_OPEN {
             self.open_piece(block.piece, out);
         }
         match self.open.store(block.piece, number) {

@@ -1,9 +1,9 @@
 //! The end: when every missing block is asked for, idle peers are asked for them too.
 //!
-//! A copy that crosses the original on its way is waste, so a block is copied only if its peer is not
-//! expected to send it for twice as long as the copy takes (it stands far back in a long queue), or if that
-//! peer has stalled. An idle peer gets one copy at a time, that which would come last otherwise. If there
-//! is nothing to copy yet, the picker looks again when a peer may have stalled.
+//! A copy that crosses the original on its way is waste. So a block is copied only if its peer is not
+//! expected to send it for three times as long as the idle one took to answer before (it stands far back in
+//! a long queue), or if that peer has stalled. An idle peer gets one copy at a time, of what would come last
+//! otherwise. If there is nothing to copy yet, the picker looks again when a peer may have stalled.
 
 use super::{Action, Picker};
 use crate::{
@@ -18,7 +18,7 @@ use core::{cmp::Reverse, time::Duration};
 const LOOK: usize = 128;
 
 /// How long the picker waits at least before it looks again.
-const MIN_WAIT: Duration = Duration::from_millis(100);
+const MIN_WAIT: Duration = Duration::from_millis(50);
 
 impl Picker {
     /// Whether blocks are asked for twice: every missing one is asked for, or few are missing at all.
@@ -44,7 +44,7 @@ impl Picker {
         if !taker.queue.is_empty() || !taker.unchoked || !self.is_endgame() {
             return None;
         }
-        let worth_it = now + taker.pipeline.answers_in() * 2;
+        let worth_it = now + taker.pipeline.answers_in() * 3;
         let (mut best, mut again) = (None, Instant::MAX);
         let mut look = LOOK;
         for step in 1..=self.peers.len() {

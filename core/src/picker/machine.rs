@@ -56,7 +56,8 @@ const MIN_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// let peer = Slab::<PeerKey, ()>::new().insert(());
 ///
 /// let mut out = Outbox::new();
-/// for input in [Input::PeerJoined { peer, source: Source::Peer { fast: true } }, Input::HaveAll { peer }, Input::Unchoked { peer }] {
+/// let source = Source::Peer { fast: true };
+/// for input in [Input::PeerJoined { peer, source }, Input::HaveAll { peer }, Input::Unchoked { peer }] {
 ///     picker.handle_input(Instant::ZERO, input, &mut out)?;
 /// }
 /// let asked: Vec<_> = out

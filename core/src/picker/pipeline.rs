@@ -21,13 +21,10 @@ const MIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many times longer than expected a queue may take.
 const PATIENCE: u64 = 4;
 
-/// How long a peer without a rate is given for its first block.
-const FIRST_ANSWER: Duration = Duration::from_secs(1);
-/// How long a request and its answer are on their way, at a guess.
-const WAY: Duration = Duration::from_millis(100);
-/// How much later than expected a block may come before its peer counts as stalled: more than one
-/// retransmission takes.
-const STALL: Duration = Duration::from_millis(500);
+/// How long a peer is given for its first block.
+const FIRST_ANSWER: Duration = Duration::from_millis(500);
+/// A peer does not count as stalled for less than this beyond what is expected.
+const MIN_STALL: Duration = Duration::from_millis(50);
 
 /// The pipeline of one peer.
 #[derive(Clone, Debug)]
@@ -37,6 +34,10 @@ pub(super) struct Pipeline {
     span_us: u64,
     /// Since when the peer has owed us the next block.
     owes_since: Instant,
+    /// Whether that is since a request to it while it was idle.
+    was_idle: bool,
+    /// How long it took to answer such a request the last time: the way there and back, and one block.
+    answers_in: Duration,
     window: u32,
     slow_start: bool,
     reqq: u32,
@@ -49,6 +50,8 @@ impl Pipeline {
             rate_bytes_per_s: 0,
             span_us: 0,
             owes_since: Instant::ZERO,
+            was_idle: false,
+            answers_in: FIRST_ANSWER,
             window: start,
             slow_start: true,
             reqq: u32::MAX,
@@ -84,11 +87,15 @@ impl Pipeline {
     /// The first request after a time without any: that time does not count.
     pub(super) const fn begin(&mut self, now: Instant) {
         self.owes_since = now;
+        self.was_idle = true;
     }
 
     /// A block came in.
     pub(super) fn received(&mut self, now: Instant, bytes: u32, limits: &PipelineLimits) {
         let elapsed = micros(now - self.owes_since);
+        if core::mem::take(&mut self.was_idle) {
+            self.answers_in = now - self.owes_since;
+        }
         self.owes_since = now;
         // An average that weighs the past by the time it stands for, so that it needs no ticks:
         // (rate * span + bytes) / (span + elapsed).
@@ -144,9 +151,9 @@ impl Pipeline {
         block_us.checked_div(self.rate_bytes_per_s).map(Duration::from_micros)
     }
 
-    /// How long it is likely to take to answer one request.
-    pub(super) fn answers_in(&self) -> Duration {
-        self.interval().map_or(FIRST_ANSWER, |interval| interval + WAY)
+    /// How long it is likely to take to answer a request while it is idle.
+    pub(super) const fn answers_in(&self) -> Duration {
+        self.answers_in
     }
 
     /// When a block is due that has so many others before it.
@@ -155,9 +162,10 @@ impl Pipeline {
         self.owes_since + self.interval().map_or(FIRST_ANSWER, |interval| interval.saturating_mul(blocks))
     }
 
-    /// When it counts as stalled, if it sends nothing until then: later than when the next block is due.
+    /// When it counts as stalled, if it sends nothing until then.
     pub(super) fn stalls_at(&self) -> Instant {
-        self.owes_since + self.interval().map_or(FIRST_ANSWER, |interval| interval * 2 + STALL)
+        let expected = self.interval().map_or(FIRST_ANSWER, |interval| interval * 2);
+        self.owes_since + expected + self.answers_in.max(MIN_STALL)
     }
 
     /// When the silence has lasted too long, with `queue` requests standing:

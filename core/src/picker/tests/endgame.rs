@@ -1,7 +1,7 @@
 //! The last blocks: copies where they help, and little waste.
 
 use super::{super::*, SECOND, model::World};
-use crate::{Instant, Machine, Outbox, id::BLOCK_LENGTH, slab::Key, storage::Geometry};
+use crate::{Instant, Machine, Outbox, Random, id::BLOCK_LENGTH, slab::Key, storage::Geometry};
 use alloc::{
     collections::{BTreeMap, VecDeque},
     vec::Vec,
@@ -55,6 +55,9 @@ struct Race {
     out: Outbox<Action>,
     stored: u64,
     wasted: u64,
+    /// Whether peers falter: now and then a block takes eight times as long, and the others less.
+    falters: bool,
+    random: Random,
 }
 
 struct Line {
@@ -75,7 +78,7 @@ enum Event {
 }
 
 impl Race {
-    fn new(geometry: Geometry, intervals_us: &[u64], delay_us: u64) -> Self {
+    fn new(geometry: Geometry, intervals_us: &[u64], delay_us: u64, falters: bool) -> Self {
         let line = |interval: &u64| Line { interval_us: *interval, free_at_us: 0, queue: VecDeque::new() };
         let mut race = Self {
             picker: Picker::new(Config::new(geometry), [5; 32]),
@@ -86,6 +89,8 @@ impl Race {
             out: Outbox::new(),
             stored: 0,
             wasted: 0,
+            falters,
+            random: Random::new([6; 32]),
         };
         for slot in 0..intervals_us.len() as u32 {
             let peer = PeerKey::new(slot, 0);
@@ -161,33 +166,50 @@ impl Race {
             return;
         }
         if let Some(block) = line.queue.pop_front() {
-            line.free_at_us = self.now_us + line.interval_us;
-            let interval_us = line.interval_us;
+            let interval_us = match self.random.below(16) {
+                0 if self.falters => line.interval_us * 8,
+                share if self.falters => line.interval_us * u64::from(share) / 16,
+                _ => line.interval_us,
+            };
+            line.free_at_us = self.now_us + interval_us;
             self.later(interval_us, slot, Event::Free);
             self.later(interval_us + self.delay_us, slot, Event::Came(block));
         }
     }
 }
 
-#[test]
-fn fast_peers_waste_less_than_one_per_cent_at_the_end_and_lose_no_time() {
+/// Downloads 40 MiB; blocks that came in vain in a thousand, and how many thousandths of the time that it
+/// takes at least it took.
+fn race(intervals_us: &[u64], delay_us: u64, falters: bool) -> (u64, u64) {
     let geometry = Geometry::new(256 * 1024, 40 << 20).expect("valid");
     let blocks = geometry.total_length() / u64::from(BLOCK_LENGTH);
+    let mut race = Race::new(geometry, intervals_us, delay_us, falters);
+    race.run();
+    assert_eq!(race.stored, blocks, "each once");
+    let per_s: u64 = intervals_us.iter().map(|interval| 1_000_000 / interval).sum();
+    (race.wasted * 1000 / blocks, race.now_us * per_s / (blocks * 1000))
+}
+
+#[test]
+fn steady_peers_waste_hardly_a_block_at_the_end_and_lose_little_time() {
     // Microseconds a block: 1000 are 16 MB/s.
-    for (intervals, delay_us) in [
+    for (intervals_us, delay_us) in [
         (&[1000; 8][..], 500),
         (&[4000; 40], 5000),
         (&[1000, 1100, 1300, 1700, 2500, 4000, 6000, 8000], 20_000),
         (&[1000, 8000, 8000, 8000], 50_000),
         (&[1000, 200_000, 400_000], 20_000),
     ] {
-        let mut race = Race::new(geometry, intervals, delay_us);
-        race.run();
-        assert_eq!(race.stored, blocks);
-        let waste = race.wasted * 1000 / blocks;
-        let per_s: u64 = intervals.iter().map(|interval| 1_000_000 / interval).sum();
-        let (took, least) = (race.now_us, blocks * 1_000_000 / per_s);
-        assert!(waste < 10, "{waste} blocks in a thousand, {intervals:?}");
-        assert!(took < least * 2 + 1_000_000, "{took} us and not {least}, {intervals:?}");
+        let (waste, time) = race(intervals_us, delay_us, false);
+        assert!(waste <= 5 && time <= 1600, "{waste} and {time} in a thousand, {intervals_us:?}");
+    }
+}
+
+#[test]
+fn peers_that_falter_waste_less_than_five_blocks_in_a_hundred() {
+    let uneven: Vec<u64> = (1..40).map(|step| step * 1000).collect();
+    for (intervals_us, delay_us) in [(&[4000; 30][..], 5000), (&uneven, 5000), (&[20_000; 60], 20_000)] {
+        let (waste, time) = race(intervals_us, delay_us, true);
+        assert!(waste < 50 && time <= 1600, "{waste} and {time} in a thousand, {intervals_us:?}");
     }
 }
