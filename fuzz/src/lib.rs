@@ -12,11 +12,14 @@ pub mod choker;
 pub mod engine;
 pub mod extended;
 pub mod handshake;
+pub mod holepunch;
 mod insider;
 mod life;
 pub mod magnet;
+pub mod metadata;
 pub mod metainfo;
 pub mod mse;
+pub mod pex;
 pub mod picker;
 mod reached;
 pub mod resume;
@@ -30,7 +33,7 @@ pub use reached::Reached;
 pub type Target = (&'static str, fn(&[u8]) -> Reached);
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 15] = [
     ("bencode", bencode::run),
     ("metainfo", metainfo::run),
     ("magnet", magnet::run),
@@ -41,6 +44,9 @@ pub const TARGETS: [Target; 12] = [
     ("mse", mse::run),
     ("picker", picker::run),
     ("choker", choker::run),
+    ("metadata", metadata::run),
+    ("pex", pex::run),
+    ("holepunch", holepunch::run),
     ("swarm", swarm::run),
     ("engine", engine::run),
 ];
