@@ -13,11 +13,14 @@ pub mod engine;
 pub mod extended;
 pub mod extensions;
 pub mod handshake;
+pub mod holepunch;
 mod insider;
 mod life;
 pub mod magnet;
+pub mod metadata;
 pub mod metainfo;
 pub mod mse;
+pub mod pex;
 pub mod picker;
 mod reached;
 pub mod resume;
@@ -31,7 +34,7 @@ pub use reached::Reached;
 pub type Target = (&'static str, fn(&[u8]) -> Reached);
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 16] = [
     ("bencode", bencode::run),
     ("metainfo", metainfo::run),
     ("magnet", magnet::run),
@@ -43,6 +46,9 @@ pub const TARGETS: [Target; 13] = [
     ("mse", mse::run),
     ("picker", picker::run),
     ("choker", choker::run),
+    ("metadata", metadata::run),
+    ("pex", pex::run),
+    ("holepunch", holepunch::run),
     ("swarm", swarm::run),
     ("engine", engine::run),
 ];
