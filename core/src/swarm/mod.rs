@@ -30,10 +30,12 @@ mod talk;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod web;
 
 use crate::{
     bitfield::Bitfield,
-    id::{ComputeToken, FileIndex, InfoHash, PeerId, PeerKey, PieceIndex, StreamId},
+    fetch::{FetchError, Fetched, Request},
+    id::{ComputeToken, FetchToken, FileIndex, InfoHash, PeerId, PeerKey, PieceIndex, StreamId},
     metainfo::{self, Info},
     mse,
     storage::{Completion, HashJob, HashOutcome, Operation, StorageError, Verdict},
@@ -90,6 +92,15 @@ pub enum Input {
         /// What came out.
         outcome: HashOutcome,
     },
+    /// Something of an [`Action::Fetch`] comes in.
+    Fetched {
+        /// Of which.
+        token: FetchToken,
+        /// What.
+        what: Fetched,
+    },
+    /// Somebody knows of a server that has the files (BEP 19). What is known already is ignored.
+    AddWebSeed(String),
     /// A share of the rate limits: so many bytes more, on top of what is left of the last share (and of
     /// no more than that). `None` lifts the limit.
     Allowance {
@@ -185,6 +196,44 @@ pub enum Action {
         token: ComputeToken,
         /// The work.
         job: HashJob,
+    },
+    /// Fetch bytes of a file, and hand on no more of the body than there is credit for.
+    Fetch {
+        /// Comes back with what comes in.
+        token: FetchToken,
+        /// What.
+        request: Request,
+        /// Bytes of the body that may be handed on.
+        credit: u64,
+    },
+    /// So many bytes more of a body may be handed on.
+    FetchMore {
+        /// Of which fetch.
+        token: FetchToken,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// Nothing more of a fetch is wanted.
+    CancelFetch {
+        /// Of which.
+        token: FetchToken,
+    },
+    /// A web seed answers as it should.
+    WebSeedUp {
+        /// Which.
+        url: String,
+    },
+    /// A web seed is asked for nothing more.
+    WebSeedGone {
+        /// Which.
+        url: String,
+        /// Block data it sent us, in bytes, since it was last gone.
+        downloaded_bytes: u64,
+        /// Why.
+        why: WebSeedEnd,
+        /// When it is asked again, if something is wanted then; `None`: never.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::optional_micros"))]
+        retry_after: Option<Duration>,
     },
     /// Keep what is known for the next run.
     SaveResume {
@@ -484,6 +533,37 @@ pub enum PeerEnd {
     /// The torrent was paused, removed or failed, or the engine stops.
     #[error("the torrent was stopped")]
     Stopped,
+}
+
+/// Why a web seed is asked for nothing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum WebSeedEnd {
+    /// Nothing more is wanted, for now at least.
+    #[error("nothing more is wanted of it")]
+    Idle,
+    /// The fetch failed.
+    #[error("{0}")]
+    Fetch(FetchError),
+    /// It answered with this HTTP status, which is neither 200 nor 206.
+    #[error("the server answered {0}")]
+    Status(u16),
+    /// It sent other bytes than those it was asked for, or its file has another length.
+    #[error("the server sent other bytes than it was asked for")]
+    WrongRange,
+    /// What it sent ended early.
+    #[error("the server sent too little")]
+    TooShort,
+    /// It sent more than there is.
+    #[error("the server sent too much")]
+    TooLong,
+    /// It alone sent a piece that failed its hash.
+    #[error("sent a corrupt piece")]
+    CorruptPiece,
+    /// It is not an HTTP address.
+    #[error("not an HTTP address")]
+    BadUrl,
 }
 
 /// Why a stream failed, in the system's terms.
