@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) peer_limit: u32,
     /// Stop when the download is complete instead of seeding on.
     pub(crate) exit_when_done: bool,
+    /// Web servers that have the files, besides those that the torrents name.
+    pub(crate) webseed: Vec<String>,
     /// Makes a run repeatable; for tests.
     pub(crate) seed_bytes: Option<SeedBytes>,
     /// Whether streams are encrypted.
@@ -67,6 +69,7 @@ impl Default for Config {
             upload_limit: ByteSize(0),
             peer_limit: 100,
             exit_when_done: false,
+            webseed: Vec::new(),
             seed_bytes: None,
             encryption: Encryption::default(),
             encryption_level: EncryptionLevel::default(),

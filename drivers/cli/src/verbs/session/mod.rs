@@ -11,9 +11,9 @@ use crate::{
 };
 use convoy_core::{
     bitfield::Bitfield,
-    engine::{Event, PeerEnd, Progress, Refusal},
+    engine::{Event, PeerEnd, Progress, Refusal, WebSeedEnd},
     id::{FileIndex, InfoHash},
-    metainfo::Info,
+    metainfo::{Info, Metainfo},
     storage::StorageError,
 };
 use convoy_tokio::{AddTorrent, Events, Node, NodeConfig, NodeEvent};
@@ -55,14 +55,14 @@ pub(super) struct Session<'a> {
 ///
 /// # Errors
 /// One of them cannot be read, or there are two of the same.
-pub(super) fn read(sources: &[String]) -> Result<Vec<Info>, Failure> {
-    let mut torrents: Vec<Info> = Vec::new();
+pub(super) fn read(sources: &[String]) -> Result<Vec<Metainfo>, Failure> {
+    let mut torrents: Vec<Metainfo> = Vec::new();
     for source in sources {
-        let info = read_torrent(source)?.info;
-        if torrents.iter().any(|other| other.info_hash == info.info_hash) {
+        let torrent = read_torrent(source)?;
+        if torrents.iter().any(|other| other.info.info_hash == torrent.info.info_hash) {
             return Err(Failure::usage(format!("{source} is the same torrent as another one")));
         }
-        torrents.push(info);
+        torrents.push(torrent);
     }
     Ok(torrents)
 }
@@ -73,7 +73,7 @@ pub(super) fn read(sources: &[String]) -> Result<Vec<Info>, Failure> {
 /// What failed, or that somebody stopped it.
 pub(super) async fn run(
     goal: Goal,
-    torrents: Vec<Info>,
+    torrents: Vec<Metainfo>,
     folder: &Path,
     config: &Config,
     reporter: &Reporter,
@@ -94,10 +94,11 @@ pub(super) async fn run(
     })
     .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
     let mut session = Session::new(goal, reporter);
-    for info in torrents {
+    for Metainfo { info, mut web_seeds, .. } in torrents {
         let resume = resume_file(&state, &info, folder);
+        web_seeds.extend_from_slice(&config.webseed);
         let add = AddTorrent::new(info.clone(), folder);
-        node.add(AddTorrent { resume: Some(resume.clone()), peers: peers.clone(), ..add });
+        node.add(AddTorrent { resume: Some(resume.clone()), peers: peers.clone(), web_seeds, ..add });
         session.follow(info, folder.to_owned(), resume);
     }
     session.run(node, events, &mut signals).await
@@ -255,6 +256,16 @@ impl<'a> Session<'a> {
                 }
                 self.reporter.event(&Line::peer_gone(*info_hash, peer, why.to_string()));
             }
+            Event::WebSeedUp { info_hash, url } => {
+                tracing::info!(url, "a web seed answers");
+                self.reporter.event(&Line::WebSeed { info_hash: *info_hash, url });
+            }
+            Event::WebSeedGone { info_hash, url, downloaded_bytes, why, retry_after } => {
+                if let Some(torrent) = self.torrents.get_mut(info_hash) {
+                    torrent.count_exchange(*downloaded_bytes, 0);
+                }
+                self.web_seed_gone(*info_hash, url, *downloaded_bytes, *why, *retry_after);
+            }
             Event::FellBack { info_hash, remote, why } => {
                 tracing::info!(peer = %remote, %why, "dialled again the other way");
                 if let Some(torrent) = self.torrents.get_mut(info_hash) {
@@ -327,6 +338,25 @@ impl<'a> Session<'a> {
             self.reporter.note(format_args!("cannot reach the peer {addr}: {why}; will try again"));
         }
         GO_ON
+    }
+
+    fn web_seed_gone(
+        &self,
+        info_hash: InfoHash,
+        url: &str,
+        downloaded: u64,
+        why: WebSeedEnd,
+        retry_after: Option<Duration>,
+    ) {
+        let retry_after_s = retry_after.map(|time| time.as_secs());
+        let text = why.to_string();
+        self.reporter.event(&Line::WebSeedGone { info_hash, url, why: text, downloaded, retry_after_s });
+        let shown = printable(url);
+        match retry_after_s {
+            _ if why == WebSeedEnd::Idle => {}
+            Some(s) => self.reporter.note(format_args!("web seed {shown}: {why}; will try again in {s} s")),
+            None => self.reporter.note(format_args!("web seed {shown}: {why}; given up")),
+        }
     }
 
     /// Tells how everything stood at the end.
