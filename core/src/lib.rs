@@ -28,6 +28,7 @@ pub mod bitfield;
 pub mod crypto;
 pub mod deadlines;
 pub mod fetch;
+pub mod ic;
 pub mod id;
 pub mod machine;
 pub mod outbox;
@@ -48,6 +49,7 @@ pub mod storage;
 
 // Floor 3: one folder, one protocol machine; none imports another.
 pub mod choker;
+pub mod holepunch;
 pub mod metadata;
 pub mod mse;
 pub mod pex;

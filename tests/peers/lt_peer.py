@@ -7,7 +7,8 @@
   lt_peer.py download TORRENT DIR [--port N] [--peer ADDR]… [--linger] [--wait]
 
 Everything it has to say is one JSON object a line on stdout with an "event" field:
-"ready" (listening, data checked), "completed" (all verified and on disk), "failed".
+"ready" (listening, data checked), "completed" (all verified and on disk), "failed"; with --pex "found" for each
+peer that it is connected to because another told of it.
 With --wait it says "started" and begins after a line on stdin; with --linger it serves on after a download.
 """
 import argparse
@@ -95,6 +96,8 @@ def begin(a):
     session.set_peer_class_filter(everywhere)
     if a.upload_limit:
         session.apply_settings({"upload_rate_limit": a.upload_limit})
+    if a.slots is not None:
+        session.apply_settings({"unchoke_slots_limit": a.slots})
     return session
 
 
@@ -104,7 +107,9 @@ def add(a, session):
     params.save_path = os.path.abspath(a.dir)
     # Not seed_mode: what is on disk is checked before we are ready.
     params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
-    params.flags |= lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
+    params.flags |= lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd
+    if not a.pex:
+        params.flags |= lt.torrent_flags.disable_pex
     return session.add_torrent(params)
 
 
@@ -148,7 +153,13 @@ def serve(a):
     say("ready", addr=f"127.0.0.1:{session.listen_port()}", pieces=handle.status().num_pieces)
     done = a.mode == "seed"
     redial = 0.0
+    found = set()
     while not stop:
+        for peer in handle.get_peer_info() if a.pex else ():
+            host, port = peer.ip
+            if peer.source & lt.peer_info.pex and port not in found:
+                found.add(port)
+                say("found", addr=f"{host}:{port}")
         if a.peer and time.monotonic() >= redial and not handle.status().num_peers:
             redial = 0.0
             for peer in a.peer:
@@ -193,6 +204,8 @@ def main():
         p.add_argument("--v2", action="store_true", help="dial peers of a hybrid by its v2 hash")
         p.add_argument("--encryption", choices=ENCRYPTION, default="disabled")
         p.add_argument("--upload-limit", type=int, default=0, help="bytes a second; 0: none")
+        p.add_argument("--pex", action="store_true", help="tell peers of each other, and say who was found so")
+        p.add_argument("--slots", type=int, help="how many peers to unchoke")
         p.add_argument("--linger", action="store_true", help="serve on when complete")
         p.add_argument("--wait", action="store_true", help="begin after a line on stdin")
         p.add_argument("--no-flush", action="store_true", help="complete when hashes passed (for measurements)")

@@ -23,6 +23,9 @@ const ENCRYPTION: &str = "CONVOY_ENCRYPTION";
 /// `--encryption-level`, for the same reason.
 const ENCRYPTION_LEVEL: &str = "CONVOY_ENCRYPTION_LEVEL";
 
+/// `--no-pex`, so that it can be taken back.
+const NO_PEX: &str = "CONVOY_NO_PEX";
+
 /// One invocation of `convoy`, in a home of its own, with `--json`.
 #[derive(Debug)]
 pub struct Convoy(Command);
@@ -106,6 +109,13 @@ impl Convoy {
         self
     }
 
+    /// Takes part in peer exchange.
+    #[must_use]
+    pub fn gossiping(mut self) -> Self {
+        self.0.env_remove(NO_PEX);
+        self
+    }
+
     /// Starts it.
     #[must_use]
     pub fn spawn(mut self) -> Process {
@@ -145,7 +155,8 @@ impl Convoy {
     /// Any port of loopback, plain streams, and every kind of discovery off.
     fn quiet(mut self) -> Self {
         self.0.env(LISTEN, "127.0.0.1:0").env(ENCRYPTION, "disabled");
-        self.args(&["--no-dht", "--no-pex", "--no-utp"])
+        self.0.env(NO_PEX, "true");
+        self.args(&["--no-dht", "--no-utp"])
     }
 
     fn name(&self) -> String {

@@ -79,6 +79,28 @@ impl Libtorrent {
         Self::ready(Self::command("seed").arg(torrent).arg(dir).args(["--upload-limit", &limit]))
     }
 
+    /// Serves what is right in `dir` to nobody that is choked, and everybody is.
+    #[must_use]
+    pub fn choking_seed(torrent: &Path, dir: &Path) -> Peer {
+        Self::ready(Self::command("seed").arg(torrent).arg(dir).args(["--slots", "0"]))
+    }
+
+    /// Serves what is right in `dir`, at most so many bytes a second, and takes part in peer exchange.
+    #[must_use]
+    pub fn gossiping_seed(torrent: &Path, dir: &Path, bytes_per_s: u64) -> Peer {
+        let limit = bytes_per_s.to_string();
+        Self::ready(Self::command("seed").arg(torrent).arg(dir).args(["--pex", "--upload-limit", &limit]))
+    }
+
+    /// Downloads into `dir` from the peer that it dials, takes part in peer exchange, and says whom it
+    /// found by that.
+    #[must_use]
+    pub fn gossiping_download(torrent: &Path, dir: &Path, peer: SocketAddr) -> Peer {
+        let mut command = Self::command("download");
+        command.arg(torrent).arg(dir).args(["--pex", "--linger", "--peer", &peer.to_string()]);
+        Self::ready(&mut command)
+    }
+
     /// Serves what is right in `dir`, encrypted like that.
     #[must_use]
     pub fn seed_crypto(torrent: &Path, dir: &Path, crypto: Crypto) -> Peer {

@@ -123,6 +123,7 @@ impl Machine for Choker {
             Input::NotInterested { peer } => self.not_interested(now, peer, out),
             Input::Downloaded { peer, bytes } => self.with(peer, |peer| peer.downloaded.add(bytes)),
             Input::Uploaded { peer, bytes } => self.with(peer, |peer| peer.uploaded.add(bytes)),
+            Input::Lobby { .. } => {}
             Input::Seeding(seeding) => self.seeding = seeding,
         }
         Ok(())

@@ -129,6 +129,13 @@ pub enum Input {
         /// How much, in bytes.
         bytes: u32,
     },
+    /// A peer, who may, asks to be served out of turn, or no longer does.
+    Lobby {
+        /// Who.
+        peer: PeerKey,
+        /// Whether it does.
+        wants: bool,
+    },
     /// Whether we have everything: then slots go by what we send, not by what we get.
     Seeding(bool),
 }

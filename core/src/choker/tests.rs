@@ -353,7 +353,7 @@ impl World {
                 self.account(*peer, |account| account.uploaded[1] += u64::from(*bytes));
             }
             Input::Seeding(seeding) => self.seeding = *seeding,
-            Input::PeerJoined { .. } => {}
+            Input::PeerJoined { .. } | Input::Lobby { .. } => {}
         }
         let mut out = Outbox::new();
         assert_eq!(self.choker.handle_input(self.now, input, &mut out), Ok(()));

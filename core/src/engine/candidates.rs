@@ -1,18 +1,23 @@
 //! Addresses where a torrent's peers may listen, and when to try each next.
 
-use crate::{mse::Known, time::Instant};
+use super::address::OwnAddress;
+use crate::{mse::Known, time::Instant, wire::canonical_priority};
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
-use core::{net::SocketAddr, time::Duration};
+use core::{cmp::Reverse, mem, net::SocketAddr, time::Duration};
 
 /// The known addresses of one torrent. O(log n) for everything.
 #[derive(Clone, Debug)]
 pub(super) struct Candidates {
     known: BTreeMap<SocketAddr, Candidate>,
-    /// Those that wait for their turn, the earliest first.
+    /// Those whose time has not come, the earliest first.
     waiting: BTreeSet<(Instant, SocketAddr)>,
+    /// Those whose time has come, the greatest priority of BEP 40 first.
+    ready: BTreeSet<(Reverse<u32>, SocketAddr)>,
+    /// Where we are.
+    own: OwnAddress,
     limit: usize,
     backoff: Backoff,
     /// What is known of how they speak, where anything is.
@@ -53,7 +58,15 @@ pub(super) enum Ending {
 
 impl Candidates {
     pub(super) const fn new(limit: usize, backoff: Backoff) -> Self {
-        Self { known: BTreeMap::new(), waiting: BTreeSet::new(), limit, backoff, speech: BTreeMap::new() }
+        Self {
+            known: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            ready: BTreeSet::new(),
+            own: OwnAddress::NOWHERE,
+            limit,
+            backoff,
+            speech: BTreeMap::new(),
+        }
     }
 
     /// Somebody knows this address. One that is known already keeps its state.
@@ -66,7 +79,11 @@ impl Candidates {
 
     /// The one whose turn it is. It is busy from now on.
     pub(super) fn take(&mut self, now: Instant) -> Option<SocketAddr> {
-        let (_, remote) = *self.waiting.first().filter(|(at, _)| *at <= now)?;
+        while let Some((at, remote)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) {
+            self.waiting.remove(&(at, remote));
+            self.ready.insert((self.priority(remote), remote));
+        }
+        let (_, remote) = *self.ready.first()?;
         let failures = match self.known.get(&remote) {
             Some(Candidate::Waiting { failures, .. }) => *failures,
             _ => 0,
@@ -104,6 +121,13 @@ impl Candidates {
         self.speech.get(&remote).copied().unwrap_or_default()
     }
 
+    /// Somebody says how one speaks with whom we have not spoken.
+    pub(super) fn hint(&mut self, remote: SocketAddr, hint: impl FnOnce(&mut Known)) {
+        if !self.speech.contains_key(&remote) {
+            self.note(remote, hint);
+        }
+    }
+
     /// Writes down how this one speaks.
     pub(super) fn note(&mut self, remote: SocketAddr, note: impl FnOnce(&mut Known)) {
         if self.known.contains_key(&remote) {
@@ -113,7 +137,21 @@ impl Candidates {
 
     /// When the next one wants to be dialled.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.waiting.first().map(|(at, _)| *at)
+        let ready = self.ready.first().map(|_| Instant::ZERO);
+        ready.or_else(|| self.waiting.first().map(|(at, _)| *at))
+    }
+
+    /// It is known where we are, and by that whom BEP 40 wants us to prefer.
+    pub(super) fn rank(&mut self, own: OwnAddress) {
+        self.own = own;
+        let ready = mem::take(&mut self.ready);
+        self.ready = ready.into_iter().map(|(_, remote)| (self.priority(remote), remote)).collect();
+    }
+
+    fn priority(&self, remote: SocketAddr) -> Reverse<u32> {
+        // The port counts only between peers at one address: whichever we have does.
+        let own = self.own.towards(remote, 0);
+        Reverse(own.map_or(0, |own| canonical_priority(own, remote)))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -123,6 +161,7 @@ impl Candidates {
     fn set(&mut self, remote: SocketAddr, state: Candidate) {
         if let Some(Candidate::Waiting { at, .. }) = self.known.insert(remote, state) {
             self.waiting.remove(&(at, remote));
+            self.ready.remove(&(self.priority(remote), remote));
         }
         if let Candidate::Waiting { at, .. } = state {
             self.waiting.insert((at, remote));
@@ -161,6 +200,34 @@ mod tests {
         candidates.take(now);
         candidates.ended(now, address(1), Ending::Useful);
         assert_eq!(candidates.next(), Some(now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn of_those_whose_time_has_come_the_priority_of_bep_40_decides() {
+        let mut candidates = candidates();
+        let mut own = OwnAddress::default();
+        own.vote([123, 213, 32, 10].into());
+        candidates.rank(own);
+        let (far, near) =
+            (SocketAddr::from(([98, 76, 54, 32], 1)), SocketAddr::from(([123, 213, 32, 234], 1)));
+        candidates.add(Instant::ZERO, near);
+        candidates.add(Instant::from_micros(5), far);
+        // Their priorities are those of the vectors: 0x99568189 and 0xec2d7224.
+        assert_eq!(candidates.take(Instant::from_micros(9)), Some(far));
+        assert_eq!(candidates.next(), Some(Instant::ZERO), "at once");
+        assert_eq!(candidates.take(Instant::from_micros(9)), Some(near));
+        assert_eq!(candidates.next(), None);
+    }
+
+    #[test]
+    fn what_somebody_says_of_one_that_we_know_does_not_count() {
+        let mut candidates = candidates();
+        candidates.add(Instant::ZERO, address(1));
+        candidates.hint(address(1), |known| known.prefers_encryption = true);
+        assert!(candidates.known(address(1)).prefers_encryption);
+        candidates.note(address(1), |known| known.prefers_encryption = false);
+        candidates.hint(address(1), |known| known.prefers_encryption = true);
+        assert!(!candidates.known(address(1)).prefers_encryption);
     }
 
     #[test]

@@ -5,8 +5,12 @@ use crate::{
     Instant, Machine, Outbox,
     id::{InfoHash, StreamId, TorrentId},
     swarm::{self, PeerEnd},
+    wire::extension::PexFlags,
 };
-use core::mem;
+use core::{
+    mem,
+    net::{IpAddr, SocketAddr},
+};
 
 impl Engine {
     /// Tells a swarm something, and does what it wants.
@@ -90,6 +94,9 @@ impl Engine {
                 self.statistics.count_peer(info.encryption);
                 Event::PeerConnected { info_hash, peer: info }
             }
+            swarm::Action::Player { remote, result } => Event::Player { info_hash, remote, result },
+            swarm::Action::OurAddress(ip) => return self.on_our_address(ip),
+            swarm::Action::PeersFound(peers) => return self.on_peers_found(now, torrent, &peers, out),
             swarm::Action::Metadata(info) => Event::Metadata { info },
             swarm::Action::MetadataUnusable(error) => Event::MetadataUnusable { info_hash, error },
             swarm::Action::Checked { have } => {
@@ -108,6 +115,34 @@ impl Engine {
             swarm::Action::Failed { file, error } => Event::Failed { info_hash, file, error },
         };
         out.push(Action::Event(event));
+    }
+
+    /// A peer sees us at an address.
+    fn on_our_address(&mut self, ip: IpAddr) {
+        if !self.own_address.vote(ip) {
+            return;
+        }
+        for (_, torrent) in self.torrents.iter_mut() {
+            torrent.candidates.rank(self.own_address);
+        }
+    }
+
+    /// Peers told of others, and what they prefer: that feeds the first attempt to reach them.
+    fn on_peers_found(
+        &mut self,
+        now: Instant,
+        id: TorrentId,
+        peers: &[(SocketAddr, u8)],
+        out: &mut Outbox<Action>,
+    ) {
+        let Some(torrent) = self.torrents.get_mut(id) else { return };
+        for (remote, flags) in peers {
+            torrent.candidates.add(now, *remote);
+            if PexFlags(*flags).has(PexFlags::PREFERS_ENCRYPTION) {
+                torrent.candidates.hint(*remote, |known| known.prefers_encryption = true);
+            }
+        }
+        self.dial(now, id, out);
     }
 
     /// A swarm wants a peer no more, or never did.

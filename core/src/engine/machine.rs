@@ -2,6 +2,7 @@
 
 use super::{
     Action, AddTorrent, Command, Config, Event, FetchTorrent, Input, Refusal, StreamError,
+    address::OwnAddress,
     candidates::{Backoff, Candidates},
     limit::{RateLimits, Rates},
     names::Names,
@@ -77,6 +78,8 @@ pub struct Engine {
     /// Torrents that want to dial.
     pub(super) dial_deadlines: Deadlines,
     limits: RateLimits,
+    /// Where peers see us.
+    pub(super) own_address: OwnAddress,
     next_progress: Instant,
     pub(super) strays: u64,
     pub(super) statistics: Statistics,
@@ -127,6 +130,7 @@ impl Engine {
             stream_deadlines: Deadlines::default(),
             swarm_deadlines: Deadlines::default(),
             dial_deadlines: Deadlines::default(),
+            own_address: OwnAddress::default(),
             next_progress: Instant::ZERO,
             strays: 0,
             statistics: Statistics::default(),
@@ -308,7 +312,8 @@ impl Engine {
             config: self.config.swarm.clone(),
         };
         let backoff = Backoff { first: self.config.redial_after, at_most: self.config.redial_at_most };
-        let candidates = Candidates::new(self.config.limits.candidates, backoff);
+        let mut candidates = Candidates::new(self.config.limits.candidates, backoff);
+        candidates.rank(self.own_address);
         let swarm = Swarm::new(setup, self.random.child_seed());
         let id = self.torrents.insert(Torrent {
             swarm,

@@ -12,6 +12,7 @@
 //!
 //! A driver carries actions out and brings the outcomes back. It decides nothing.
 
+mod address;
 mod candidates;
 mod carry;
 mod config;
@@ -30,6 +31,7 @@ mod tests;
 use crate::{
     bitfield::Bitfield,
     fetch::{Fetched, Request},
+    ic::Verified,
     id::{AcceptTicket, ComputeToken, FetchToken, FileIndex, InfoHash, PieceIndex, StreamId, TorrentId},
     metainfo::{self, Info},
     storage::{Completion, FileStamp, HashJob, HashOutcome, Operation, Resume, StorageError},
@@ -41,7 +43,8 @@ use thiserror::Error;
 
 pub use crate::picker::Tier;
 pub use crate::swarm::{
-    Encryption, Memory, PeerEnd, PeerInfo, Plan, Progress, Reader, SeedGoal, State, StreamError, WebSeedEnd,
+    AuthFailure, Community, Encryption, Memory, PeerEnd, PeerInfo, Plan, Progress, Reader, SeedGoal, State,
+    StreamError, WebSeedEnd,
 };
 pub use config::{Config, Limits};
 pub use machine::Engine;
@@ -425,6 +428,15 @@ pub enum Event {
     SeedGoalReached {
         /// Which.
         info_hash: InfoHash,
+    },
+    /// A peer says who plays on it (`ic_auth`); whether that is so.
+    Player {
+        /// In which torrent.
+        info_hash: InfoHash,
+        /// Where.
+        remote: SocketAddr,
+        /// Who, or why not.
+        result: Result<Verified, AuthFailure>,
     },
     /// A peer is connected.
     PeerConnected {

@@ -211,6 +211,12 @@ impl Picker {
         })
     }
 
+    /// How urgently a piece is wanted; [`Tier::Skip`] if there is no such piece.
+    #[must_use]
+    pub fn tier(&self, piece: PieceIndex) -> Tier {
+        self.tiers.get(piece.0 as usize).copied().unwrap_or(Tier::Skip)
+    }
+
     /// How many pieces a peer has.
     #[must_use]
     pub fn pieces_of(&self, peer: PeerKey) -> u32 {

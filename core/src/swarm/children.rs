@@ -7,12 +7,12 @@ use core::mem;
 impl Swarm {
     /// Tells the picker something, and does what it wants.
     pub(super) fn pick(&mut self, now: Instant, input: picker::Input, out: &mut Outbox<Action>) {
-        let Ok(()) = self.picker.handle_input(now, input, &mut self.picked);
+        let Ok(()) = self.picker.handle_input(now, input, &mut self.scratch.picked);
         self.do_picked(now, out);
     }
 
     pub(super) fn do_picked(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        let mut picked = mem::take(&mut self.picked);
+        let mut picked = mem::take(&mut self.scratch.picked);
         for action in picked.drain() {
             match action {
                 picker::Action::Request { peer, block } => {
@@ -42,23 +42,23 @@ impl Swarm {
                 picker::Action::Snubbed { .. } => {}
             }
         }
-        self.picked = picked;
+        self.scratch.picked = picked;
     }
 
     /// Tells the choker something, and does what it wants.
     pub(super) fn choose(&mut self, now: Instant, input: choker::Input, out: &mut Outbox<Action>) {
-        let Ok(()) = self.choker.handle_input(now, input, &mut self.chosen);
+        let Ok(()) = self.choker.handle_input(now, input, &mut self.scratch.chosen);
         self.do_chosen(now, out);
     }
 
     pub(super) fn do_chosen(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        let mut chosen = mem::take(&mut self.chosen);
+        let mut chosen = mem::take(&mut self.scratch.chosen);
         for action in chosen.drain() {
             match action {
                 choker::Action::Choke { peer } => self.set_choked(now, peer, true, out),
                 choker::Action::Unchoke { peer } => self.set_choked(now, peer, false, out),
             }
         }
-        self.chosen = chosen;
+        self.scratch.chosen = chosen;
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     id::{InfoHash, PeerKey, PieceIndex},
     metadata,
     metainfo::Info,
+    pex,
     picker::{self, Picker},
     storage::{Geometry, Layout, Verdict},
     wire::{self, Message},
@@ -49,7 +50,13 @@ impl Swarm {
         self.picker = Picker::new(picker_config(&self.layout, &self.have), self.random.child_seed());
         let raw = info.raw.clone();
         (self.info, self.plan) = (info, plan);
-        self.exchange(now, metadata::Input::Known(raw), out);
+        if self.info.private {
+            // What was found out in the open must not be gone on with (BEP 27).
+            self.gossip(now, pex::Input::Switch(false), out);
+            self.leave_all(&PeerEnd::Stopped);
+        } else {
+            self.exchange(now, metadata::Input::Known(raw), out);
+        }
         self.introduce_all(now, out);
         (self.phase, self.is_magnet) = (Phase::Checking, false);
         if paused {
@@ -93,12 +100,12 @@ impl Swarm {
             self.pick(now, picker::Input::RequestLimit { peer: key, requests }, out);
         }
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let mut heard = mem::take(&mut self.heard);
+        let mut heard = mem::take(&mut self.scratch.heard);
         let result = peer.connection.handle_input(now, wire::Input::Geometry(self.geometry), &mut heard);
         for action in heard.drain() {
             self.on_heard(now, key, action, out);
         }
-        self.heard = heard;
+        self.scratch.heard = heard;
         if let Err(error) = result {
             return self.leave(key, PeerEnd::Wire(error));
         }

@@ -5,11 +5,12 @@ use super::{
     machine::{Phase, Swarm},
 };
 use crate::{
-    Instant, Machine, Outbox,
+    Instant, Machine, Outbox, holepunch,
+    ic::Capabilities,
     id::PeerKey,
     metadata,
     metainfo::Info,
-    picker,
+    pex, picker,
     wire::{
         ExtendedHandshake, Message,
         extension::{self, Metadata},
@@ -21,23 +22,41 @@ use core::{mem, net::SocketAddr};
 
 /// By which ids peers send us extension messages. Those of libtorrent where it has one.
 mod ours {
+    pub(super) const PEX: u8 = 1;
     pub(super) const METADATA: u8 = 2;
     pub(super) const UPLOAD_ONLY: u8 = 3;
+    pub(super) const HOLEPUNCH: u8 = 4;
     pub(super) const DONT_HAVE: u8 = 7;
+    pub(super) const IC_AUTH: u8 = 10;
+    pub(super) const IC_PRIORITY: u8 = 11;
 }
+
+/// The version of the IC extensions that we speak.
+const IC_VERSION: u32 = 2;
 
 /// By which ids a peer takes extension messages; `None`: not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ids {
+    pub(super) pex: Option<u8>,
     pub(super) metadata: Option<u8>,
     pub(super) upload_only: Option<u8>,
+    pub(super) holepunch: Option<u8>,
+    pub(super) ic_auth: Option<u8>,
+    pub(super) ic_priority: Option<u8>,
 }
 
 impl Ids {
     /// BEP 10: id 0 switches an extension off.
     fn of(handshake: &ExtendedHandshake) -> Self {
         let on = |id: Option<u8>| id.filter(|id| *id != 0);
-        Self { metadata: on(handshake.ut_metadata), upload_only: on(handshake.upload_only_id) }
+        Self {
+            pex: on(handshake.ut_pex),
+            metadata: on(handshake.ut_metadata),
+            upload_only: on(handshake.upload_only_id),
+            holepunch: on(handshake.ut_holepunch),
+            ic_auth: on(handshake.ic_auth),
+            ic_priority: on(handshake.ic_priority),
+        }
     }
 }
 
@@ -54,9 +73,15 @@ impl Swarm {
         let public = !self.info.private;
         let metadata_size = u32::try_from(self.info.raw.len()).ok().filter(|size| public && *size > 0);
         let handshake = ExtendedHandshake {
+            ut_pex: (public && self.config.pex).then_some(ours::PEX),
             ut_metadata: public.then_some(ours::METADATA),
             upload_only_id: Some(ours::UPLOAD_ONLY),
+            ut_holepunch: public.then_some(ours::HOLEPUNCH),
             lt_donthave: Some(ours::DONT_HAVE),
+            ic_auth: Some(ours::IC_AUTH),
+            ic_priority: Some(ours::IC_PRIORITY),
+            ic_version: Some(IC_VERSION),
+            ic_capabilities: Some(self.config.capabilities | Capabilities::AUTH),
             metadata_size,
             reqq: Some(self.config.request_queue),
             listen_port: self.listen_port,
@@ -94,16 +119,34 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(key) else { return };
         peer.info.prefers_encryption = handshake.prefers_encryption == Some(true);
         peer.upload_only = handshake.upload_only == Some(true);
+        let first = !mem::replace(&mut peer.introduced, true);
         let before = mem::replace(&mut peer.ids, Ids::of(&handshake));
         let ids = peer.ids;
         let sized = mem::replace(&mut peer.metadata_size, handshake.metadata_size) != handshake.metadata_size;
         peer.early.reqq = handshake.reqq;
+        peer.ic_version = handshake.ic_version.unwrap_or(0);
         if let (Phase::Running, Some(requests)) = (self.phase, handshake.reqq) {
             self.pick(now, picker::Input::RequestLimit { peer: key, requests }, out);
         }
         if ids.metadata.is_some() && (before.metadata.is_none() || sized) {
             let metadata_size = handshake.metadata_size;
             self.exchange(now, metadata::Input::PeerJoined { peer: key, metadata_size }, out);
+        }
+        if ids.holepunch.is_some() && before.holepunch.is_none() {
+            self.punch(now, holepunch::Input::Speaks { peer: key }, out);
+        }
+        self.gossip_known(now, key, handshake.listen_port, out);
+        if ids.pex.is_some() && before.pex.is_none() {
+            self.gossip(now, pex::Input::Speaks { peer: key }, out);
+        }
+        if ids.ic_auth.is_some() && before.ic_auth.is_none() {
+            self.authenticate_to(now, key, out);
+        }
+        if ids.ic_priority.is_some() && before.ic_priority.is_none() {
+            self.say_urgency_to(now, key, out);
+        }
+        if let (true, Some(ip)) = (first, handshake.your_ip) {
+            out.push(Action::OurAddress(ip));
         }
         self.leave_if_useless(key);
         if let Some(peer) = self.peers.get_mut(key) {
@@ -121,7 +164,11 @@ impl Swarm {
         out: &mut Outbox<Action>,
     ) {
         match id {
+            ours::PEX if !self.info.private && self.config.pex => self.on_pex(now, key, payload, out),
             ours::METADATA if !self.info.private => self.on_metadata(now, key, payload, out),
+            ours::HOLEPUNCH if !self.info.private => self.on_holepunch(now, key, payload, out),
+            ours::IC_AUTH => self.on_ic_auth(now, key, payload, out),
+            ours::IC_PRIORITY => self.on_ic_priority(now, key, payload, out),
             ours::UPLOAD_ONLY => {
                 if let (Some(flag), Some(peer)) =
                     (extension::decode_upload_only(payload), self.peers.get_mut(key))
@@ -180,12 +227,12 @@ impl Swarm {
 
     /// Tells the metadata exchange something, and does what it wants.
     pub(super) fn exchange(&mut self, now: Instant, input: metadata::Input, out: &mut Outbox<Action>) {
-        let Ok(()) = self.exchange.handle_input(now, input, &mut self.exchanged);
+        let Ok(()) = self.exchange.handle_input(now, input, &mut self.scratch.exchanged);
         self.do_exchanged(now, out);
     }
 
     pub(super) fn do_exchanged(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        let mut exchanged = mem::take(&mut self.exchanged);
+        let mut exchanged = mem::take(&mut self.scratch.exchanged);
         for action in exchanged.drain() {
             let (peer, message) = match action {
                 metadata::Action::Request { peer, piece } => (peer, Metadata::Request { piece }),
@@ -204,7 +251,7 @@ impl Swarm {
             };
             self.tell_extended(now, peer, |ids| ids.metadata, message.encode(), out);
         }
-        self.exchanged = exchanged;
+        self.scratch.exchanged = exchanged;
     }
 
     /// The metadata is what the info-hash stands for, by its hash at least.

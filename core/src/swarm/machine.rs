@@ -17,9 +17,11 @@ use crate::{
     bitfield::Bitfield,
     choker::{self, Choker},
     deadlines::Deadlines,
+    holepunch::{self, Holepunch},
     id::{BLOCK_LENGTH, FileIndex, PeerId, PeerKey, PieceIndex},
     metadata::{self, Exchange},
     metainfo::Info,
+    pex::{self, Pex},
     picker::{self, Picker},
     random::Seed,
     slab::Slab,
@@ -93,6 +95,12 @@ pub struct Swarm {
     pub(super) choker: Choker,
     pub(super) exchange: Exchange,
     pub(super) web: WebSeeds,
+    pub(super) pex: Pex,
+    pub(super) holepunch: Holepunch,
+    /// Tells our session from another of the same player.
+    pub(super) session_id: [u8; 16],
+    /// Until when peers believe that something is urgent to us.
+    pub(super) urgent_until: Option<Instant>,
 
     pub(super) plan: Plan,
     pub(super) plan_progress: plan::Progress,
@@ -126,12 +134,19 @@ pub struct Swarm {
     pub(super) downloaded: Meter,
     pub(super) uploaded: Meter,
     pub(super) counters: Counters,
+    pub(super) scratch: Scratch,
+}
 
+/// What the parts want, on its way to being done. Empty between calls.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
     pub(super) heard: Outbox<wire::Action>,
     pub(super) told: Outbox<wire::Action>,
     pub(super) picked: Outbox<picker::Action>,
     pub(super) chosen: Outbox<choker::Action>,
     pub(super) exchanged: Outbox<metadata::Action>,
+    pub(super) gossiped: Outbox<pex::Action>,
+    pub(super) punched: Outbox<holepunch::Action>,
 }
 
 /// Noise that does no harm.
@@ -170,12 +185,21 @@ impl Swarm {
         let have = verdict.trusted;
         let mut queue_key = [0; 8];
         random.fill_secret(&mut queue_key);
+        let mut session_id = [0; 16];
+        random.fill_secret(&mut session_id);
         Self {
             picker: Picker::new(picker_config(&layout, &have), random.child_seed()),
             choker: Choker::new(choker::Config::default(), random.child_seed()),
             verified_bytes: bytes_of(geometry, &have),
             checks: Checks::new(verdict.check),
             queue_key: u64::from_le_bytes(queue_key),
+            holepunch: Holepunch::new(holepunch::Config {
+                trust: config.trust,
+                ..holepunch::Config::default()
+            }),
+            session_id,
+            urgent_until: None,
+            pex: Pex::new(pex::Config { trust: config.trust, ..pex::Config::default() }),
             exchange: Exchange::new(exchange_config(&info), random.child_seed()),
             random,
             web: WebSeeds::default(),
@@ -215,11 +239,7 @@ impl Swarm {
             downloaded: Meter::default(),
             uploaded: Meter::default(),
             counters: Counters::default(),
-            heard: Outbox::new(),
-            told: Outbox::new(),
-            picked: Outbox::new(),
-            chosen: Outbox::new(),
-            exchanged: Outbox::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -316,6 +336,8 @@ impl Swarm {
             checking: self.checks.bytes,
             tables: self.picker.memory()
                 + self.exchange.memory()
+                + self.pex.memory()
+                + self.holepunch.memory()
                 + self.choker.memory()
                 + self.have.heap_bytes()
                 + self.info.raw.len()
@@ -324,6 +346,9 @@ impl Swarm {
     }
 
     fn start(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        // BEP 27: peers of a private torrent come from its tracker.
+        let switch = pex::Input::Switch(self.config.pex && !self.info.private);
+        self.gossip(now, switch, out);
         if self.phase == Phase::New && self.is_magnet {
             self.phase = Phase::Fetching;
         } else if self.phase == Phase::New {
@@ -476,22 +501,29 @@ impl Machine for Swarm {
     fn handle_timeout(&mut self, now: Instant, out: &mut Outbox<Action>) -> Result<(), Infallible> {
         let now = self.clock.advance(now);
         if self.picker.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
-            let Ok(()) = self.picker.handle_timeout(now, &mut self.picked);
+            let Ok(()) = self.picker.handle_timeout(now, &mut self.scratch.picked);
             self.do_picked(now, out);
         }
         if self.choker.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
-            let Ok(()) = self.choker.handle_timeout(now, &mut self.chosen);
+            let Ok(()) = self.choker.handle_timeout(now, &mut self.scratch.chosen);
             self.do_chosen(now, out);
         }
         if self.exchange.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
-            let Ok(()) = self.exchange.handle_timeout(now, &mut self.exchanged);
+            let Ok(()) = self.exchange.handle_timeout(now, &mut self.scratch.exchanged);
             self.do_exchanged(now, out);
+        }
+        if self.pex.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
+            let Ok(()) = self.pex.handle_timeout(now, &mut self.scratch.gossiped);
+            self.do_gossiped(now, out);
         }
         while let Some(slot) = self.deadlines.due(now) {
             self.on_peer_timeout(now, slot, out);
         }
         if self.save_deadline().is_some_and(|deadline| deadline.at <= now) {
             self.save(false, out);
+        }
+        if self.urgency_deadline().is_some_and(|deadline| deadline.at <= now) {
+            self.say_urgency(now, out);
         }
         self.note_shared(now, out);
         self.settle_call(now, out);
@@ -506,6 +538,8 @@ impl Machine for Swarm {
             self.seed_deadline(),
             self.exchange.poll_timeout(),
             self.web.deadline().filter(|_| self.is_downloading()),
+            self.pex.poll_timeout(),
+            self.urgency_deadline(),
         ]
         .into_iter()
         .fold(self.save_deadline(), Deadline::earlier)

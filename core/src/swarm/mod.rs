@@ -18,9 +18,12 @@ mod extended;
 mod fast;
 mod fill;
 mod gather;
+mod gossip;
 mod machine;
 mod peer;
 mod plan;
+mod players;
+mod punch;
 mod save;
 mod serve;
 mod stats;
@@ -35,19 +38,25 @@ mod web;
 use crate::{
     bitfield::Bitfield,
     fetch::{FetchError, Fetched, Request},
+    ic::{Capabilities, Verified},
     id::{ComputeToken, FetchToken, FileIndex, InfoHash, PeerId, PeerKey, PieceIndex, StreamId},
     metainfo::{self, Info},
     mse,
+    reach::Trust,
     storage::{Completion, HashJob, HashOutcome, Operation, StorageError, Verdict},
     wire,
 };
-use alloc::{boxed::Box, string::String};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use bytes::{Bytes, BytesMut};
-use core::{net::SocketAddr, time::Duration};
+use core::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 use thiserror::Error;
 
 pub use machine::Swarm;
 pub use plan::{Plan, Reader, SeedGoal};
+pub use players::{AuthFailure, Community};
 
 /// What can happen to a swarm.
 #[derive(Clone, Debug, PartialEq)]
@@ -248,6 +257,17 @@ pub enum Action {
     MetadataUnusable(
         #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serial::text"))] metainfo::Error,
     ),
+    /// A peer sees us here.
+    OurAddress(IpAddr),
+    /// A peer says who plays on it; whether that is so.
+    Player {
+        /// Where.
+        remote: SocketAddr,
+        /// Who, or why not.
+        result: Result<Verified, AuthFailure>,
+    },
+    /// Peers told of others that may be worth dialling, and of each its flags (BEP 11).
+    PeersFound(Vec<(SocketAddr, u8)>),
     /// What is on disk was checked; peers are welcome unless the swarm is paused.
     Checked {
         /// What is there.
@@ -332,6 +352,18 @@ pub struct Config {
     pub request_queue: u32,
     /// The most bytes in flight while pieces on disk are checked.
     pub check_memory: usize,
+    /// Whether peers are told of each other (BEP 11), unless the torrent is private.
+    pub pex: bool,
+    /// Whom to believe when peers name addresses.
+    pub trust: Trust,
+    /// The community in which torrents are shared, if they are.
+    pub community: Option<Community>,
+    /// The Unix time of the driver's epoch, in seconds: tokens are dated.
+    pub unix_epoch_s: u64,
+    /// Whether only players who prove who they are may hurry us, even where everybody is welcome.
+    pub require_auth_for_lobby: bool,
+    /// What peers hear that we can do, beside what every engine can.
+    pub capabilities: Capabilities,
     /// How often what is known is saved while pieces come in.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub save_interval: Duration,
@@ -352,6 +384,12 @@ impl Default for Config {
             send_queue: 2 << 20,
             request_queue: 512,
             check_memory: 8 << 20,
+            pex: true,
+            trust: Trust::default(),
+            community: None,
+            unix_epoch_s: 0,
+            require_auth_for_lobby: false,
+            capabilities: Capabilities::DESKTOP,
             save_interval: Duration::from_secs(60),
             read_ahead: 8 << 20,
             read_pace: Duration::from_secs(1),

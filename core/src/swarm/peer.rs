@@ -1,6 +1,6 @@
 //! A connected peer, as its swarm sees it.
 
-use super::{PeerInfo, extended::Ids, fast::AllowedFast, upload::UploadQueue};
+use super::{PeerInfo, extended::Ids, fast::AllowedFast, players::PlayerState, upload::UploadQueue};
 use crate::{id::StreamId, wire::Connection};
 use alloc::boxed::Box;
 
@@ -28,6 +28,12 @@ pub(super) struct Peer {
     pub(super) strikes: u8,
     /// Whether both sides speak BEP 10.
     pub(super) extended: bool,
+    /// Which version of the IC extensions it speaks; 0: none.
+    pub(super) ic_version: u32,
+    /// Who plays on it.
+    pub(super) player: PlayerState,
+    /// Whether it has said who it is.
+    pub(super) introduced: bool,
     /// By which ids it takes extension messages.
     pub(super) ids: Ids,
     /// How long it says the info dictionary is (BEP 9).
@@ -69,6 +75,9 @@ impl Peer {
             in_line: false,
             strikes: 0,
             extended,
+            ic_version: 0,
+            player: PlayerState::default(),
+            introduced: false,
             ids: Ids::default(),
             metadata_size: None,
             upload_only: false,

@@ -43,6 +43,13 @@ impl Default for Plan {
     }
 }
 
+impl Plan {
+    /// Whether anything is wanted so urgently.
+    pub(super) fn names(&self, tier: Tier) -> bool {
+        self.tier == tier || self.files.values().any(|file| *file == tier)
+    }
+}
+
 /// When sharing ends: with whichever comes first. Without either it does not end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -114,6 +121,7 @@ impl Swarm {
             self.pick(now, picker::Input::Package { package: PackageId(number), pieces, tier }, out);
         }
         self.pick(now, picker::Input::Sequential(self.plan.sequential), out);
+        self.say_urgency(now, out);
     }
 
     /// Somebody reads: the pieces that come next are wanted soon, one after the other.
@@ -151,6 +159,7 @@ impl Swarm {
         self.plan_progress.finished_at = finished.then_some(now);
         self.choose(now, choker::Input::Seeding(finished), out);
         self.set_upload_only(now, finished, out);
+        self.say_urgency(now, out);
         if !finished {
             return;
         }

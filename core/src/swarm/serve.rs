@@ -142,7 +142,7 @@ impl Swarm {
         peer.unsent -= freed;
         self.uploading -= freed;
         let sent = crate::wire::Input::Sent(bytes);
-        let result = crate::Machine::handle_input(&mut peer.connection, now, sent, &mut self.told);
+        let result = crate::Machine::handle_input(&mut peer.connection, now, sent, &mut self.scratch.told);
         self.carry(key, out);
         match result {
             Ok(()) => {

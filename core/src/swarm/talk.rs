@@ -8,9 +8,9 @@ use super::{
 use crate::{
     Instant, Machine, Outbox,
     bitfield::Bitfield,
-    choker,
+    choker, holepunch,
     id::{Block, PeerKey, PieceIndex},
-    metadata, picker,
+    metadata, pex, picker,
     wire::{self, Connection, Message},
 };
 use bytes::{Bytes, BytesMut};
@@ -50,6 +50,7 @@ impl Swarm {
         let key = self.peers.insert(peer);
         self.by_id.insert(joined.peer_id, key);
         out.push(Action::Admitted { stream: joined.stream, peer: key, info });
+        self.gossip_joined(now, key, out);
         if extended {
             self.introduce(now, key, joined.remote, out);
         }
@@ -102,13 +103,13 @@ impl Swarm {
         out: &mut Outbox<Action>,
     ) {
         let Some(peer) = self.peers.get_mut(key).filter(|peer| !peer.leaving) else { return };
-        let mut heard = mem::take(&mut self.heard);
+        let mut heard = mem::take(&mut self.scratch.heard);
         let result = peer.connection.handle_input(now, wire::Input::Received(data), &mut heard);
         let before = peer.info.downloaded_bytes;
         for action in heard.drain() {
             self.on_heard(now, key, action, out);
         }
-        self.heard = heard;
+        self.scratch.heard = heard;
         if let Some(peer) = self.peers.get(key) {
             self.deadlines.hasten(key.index(), peer.connection.poll_timeout());
             let bytes = peer.info.downloaded_bytes - before;
@@ -236,7 +237,7 @@ impl Swarm {
     /// Says something to a peer.
     pub(super) fn tell(&mut self, now: Instant, key: PeerKey, message: Message, out: &mut Outbox<Action>) {
         let Some(peer) = self.peers.get_mut(key).filter(|peer| !peer.leaving) else { return };
-        let result = peer.connection.handle_input(now, wire::Input::Send(message), &mut self.told);
+        let result = peer.connection.handle_input(now, wire::Input::Send(message), &mut self.scratch.told);
         self.carry(key, out);
         if let Err(error) = result {
             self.leave(key, PeerEnd::Wire(error));
@@ -255,7 +256,7 @@ impl Swarm {
     /// Passes on what a connection wants to send.
     pub(super) fn carry(&mut self, key: PeerKey, out: &mut Outbox<Action>) {
         let Some(stream) = self.peers.get(key).map(|peer| peer.stream) else { return };
-        for action in self.told.drain() {
+        for action in self.scratch.told.drain() {
             if let wire::Action::Send(data) = action {
                 out.push(Action::Send { stream, data });
             }
@@ -268,7 +269,7 @@ impl Swarm {
         let Some((key, peer)) = key.and_then(|key| Some((key, self.peers.get_mut(key)?))) else {
             return self.deadlines.set(slot, None);
         };
-        let result = peer.connection.handle_timeout(now, &mut self.told);
+        let result = peer.connection.handle_timeout(now, &mut self.scratch.told);
         let deadline = peer.connection.poll_timeout();
         self.deadlines.set(slot, deadline);
         self.carry(key, out);
@@ -318,6 +319,8 @@ impl Swarm {
             self.choose(now, choker::Input::PeerLeft { peer: key }, out);
             self.pick(now, picker::Input::PeerLeft { peer: key }, out);
             self.exchange(now, metadata::Input::PeerLeft { peer: key }, out);
+            self.gossip(now, pex::Input::PeerLeft { peer: key }, out);
+            self.punch(now, holepunch::Input::PeerLeft { peer: key }, out);
         }
     }
 }

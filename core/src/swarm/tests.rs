@@ -2,6 +2,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the few actions that it is about")]
 
 mod extensions;
+mod players;
 
 use super::{
     Action, Input, PeerEnd, Setup, Swarm,
@@ -17,7 +18,7 @@ use crate::{
 };
 use alloc::{vec, vec::Vec};
 use bytes::BytesMut;
-use core::time::Duration;
+use core::{net::SocketAddr, time::Duration};
 
 const UNCHOKE: &[u8] = &[0, 0, 0, 1, 1];
 const INTERESTED: &[u8] = &[0, 0, 0, 1, 2];
@@ -242,6 +243,8 @@ struct Table {
     /// How many pieces were saved, and whether for good.
     saved: Vec<(u32, bool)>,
     stopped: bool,
+    /// Addresses that peers made known.
+    found: Vec<SocketAddr>,
     /// Pieces that were asked for, in order.
     asked: Vec<u32>,
     unsent: usize,
@@ -264,6 +267,7 @@ impl Table {
             flushes: Vec::new(),
             saved: Vec::new(),
             stopped: false,
+            found: Vec::new(),
             asked: Vec::new(),
             unsent: 0,
         };
@@ -327,6 +331,7 @@ impl Table {
                 Action::Failed { error, .. } => self.failed.push(error),
                 Action::Storage(Operation::Flush { token }) => self.flushes.push(token),
                 Action::SaveResume { have, clean } => self.saved.push((have.count(), clean)),
+                Action::PeersFound(peers) => self.found.extend(peers.iter().map(|peer| peer.0)),
                 Action::Stopped => self.stopped = true,
                 _ => {}
             }

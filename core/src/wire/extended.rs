@@ -1,7 +1,10 @@
 //! The extension handshake (BEP 10).
 
 use super::{CLIENT_MAX, EXTENDED_HANDSHAKE_MAX, METADATA_MAX};
-use crate::bencode::{Decoder, DictWriter, Limits, Value, Writer};
+use crate::{
+    bencode::{Decoder, DictWriter, Limits, Value, Writer},
+    ic::Capabilities,
+};
 use alloc::{string::String, vec::Vec};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -34,8 +37,8 @@ pub struct ExtendedHandshake {
     pub ic_priority: Option<u8>,
     /// `ic_version`: which version of the IC extensions the sender speaks; never 0.
     pub ic_version: Option<u32>,
-    /// `ic_capabilities`: a mask of what the sender can do.
-    pub ic_capabilities: Option<u16>,
+    /// `ic_capabilities`: what the sender can do.
+    pub ic_capabilities: Option<Capabilities>,
     /// `metadata_size`: bytes of the info dictionary, at most [`METADATA_MAX`].
     pub metadata_size: Option<u32>,
     /// `reqq`: how many requests the sender queues; at least 1.
@@ -77,7 +80,7 @@ impl ExtendedHandshake {
         let mut payload = Vec::new();
         Writer::new(&mut payload).dict(|dict| {
             integer(dict, b"e", self.prefers_encryption);
-            integer(dict, b"ic_capabilities", self.ic_capabilities);
+            integer(dict, b"ic_capabilities", self.ic_capabilities.map(Capabilities::bits));
             integer(dict, b"ic_version", self.ic_version);
             string(dict, b"ipv4", self.ipv4.map(|address| address.octets()));
             string(dict, b"ipv6", self.ipv6.map(|address| address.octets()));
@@ -140,7 +143,7 @@ impl ExtendedHandshake {
             b"upload_only" => self.upload_only = value.integer().map(|flag| flag != 0),
             b"e" => self.prefers_encryption = value.integer().map(|flag| flag != 0),
             b"ic_version" => self.ic_version = number(value).filter(|version| *version != 0),
-            b"ic_capabilities" => self.ic_capabilities = number(value),
+            b"ic_capabilities" => self.ic_capabilities = number(value).map(Capabilities::from_bits),
             _ => {}
         }
     }

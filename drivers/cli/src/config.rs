@@ -119,6 +119,7 @@ impl Config {
             encryption: mse_config(self.encryption, self.encryption_level),
             ..engine::Config::default()
         };
+        config.swarm.pex = !self.no_pex;
         let peers = self.peer_limit as usize;
         config.limits.connections_per_torrent = peers;
         config.limits.connections = config.limits.connections.max(peers);

@@ -53,6 +53,7 @@ use std::{
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
+    time::SystemTime,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -150,7 +151,7 @@ pub type Events = mpsc::UnboundedReceiver<NodeEvent>;
 ///
 /// # Errors
 /// If a thread or the runtime cannot be made, or the system gives no randomness.
-pub fn spawn(config: NodeConfig) -> io::Result<(Node, Events)> {
+pub fn spawn(mut config: NodeConfig) -> io::Result<(Node, Events)> {
     let (requests, inbox) = mpsc::unbounded_channel();
     let (events, outbox) = mpsc::unbounded_channel();
     let seed = match config.seed {
@@ -161,6 +162,8 @@ pub fn spawn(config: NodeConfig) -> io::Result<(Node, Events)> {
             seed
         }
     };
+    let unix_time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    config.engine.swarm.unix_epoch_s = unix_time.map_or(0, |time| time.as_secs());
     let cores = thread::available_parallelism().map_or(2, usize::from);
     let workers = if config.workers == 0 { cores.min(4) } else { config.workers };
     let pool = pool::Pool::new(workers)?;

@@ -73,7 +73,7 @@ pub(super) fn extended(vector: &Vector) -> Result<Found, Fault> {
         ("ic_auth", read.ic_auth.map(Json::from)),
         ("ic_priority", read.ic_priority.map(Json::from)),
         ("ic_version", read.ic_version.map(Json::from)),
-        ("ic_capabilities", read.ic_capabilities.map(Json::from)),
+        ("ic_capabilities", read.ic_capabilities.map(|these| these.bits().into())),
         ("metadata_size", read.metadata_size.map(Json::from)),
         ("reqq", read.reqq.map(Json::from)),
         ("listen_port", read.listen_port.map(Json::from)),

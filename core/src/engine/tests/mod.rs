@@ -3,10 +3,12 @@
 
 mod encryption;
 mod flood;
+mod gossip;
 mod hybrid;
 mod laws;
 mod losses;
 mod magnets;
+mod players;
 mod world;
 
 use super::{Command, Config, Event, Input, PeerEnd, State, StreamError};

@@ -16,7 +16,7 @@ const HAVE_NONE: &[u8] = &[0, 0, 0, 1, 15];
 const EXTENDED: Reserved = Reserved([0, 0, 0, 0, 0, 0x10, 0, 4]);
 
 /// An extension message.
-fn extended(id: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn extended(id: u8, payload: &[u8]) -> Vec<u8> {
     let mut message = (2 + payload.len() as u32).to_be_bytes().to_vec();
     message.extend([20, id]);
     message.extend(payload);
@@ -37,7 +37,7 @@ fn messages(said: &[Vec<u8>]) -> Vec<Vec<u8>> {
 }
 
 /// The extension messages among what was said: their ids and payloads.
-fn extensions(said: &[Vec<u8>]) -> Vec<(u8, Vec<u8>)> {
+pub(super) fn extensions(said: &[Vec<u8>]) -> Vec<(u8, Vec<u8>)> {
     let messages = messages(said).into_iter().filter(|message| message.get(4) == Some(&20));
     messages.map(|message| (message[5], message[6..].to_vec())).collect()
 }
@@ -62,7 +62,7 @@ fn none() -> Bitfield {
     Bitfield::new(PIECES)
 }
 
-fn join(table: &mut Table) -> PeerKey {
+pub(super) fn join(table: &mut Table) -> PeerKey {
     table.tell(Input::Joined(joined(1, EXTENDED)));
     let key = table.peers[table.peers.len() - 1].0;
     table.sent(key);

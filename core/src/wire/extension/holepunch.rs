@@ -46,7 +46,9 @@ impl HolepunchError {
         }
     }
 
-    const fn of(code: u32) -> Self {
+    /// What a code means.
+    #[must_use]
+    pub const fn of(code: u32) -> Self {
         match code {
             1 => Self::NoSuchPeer,
             2 => Self::NotConnected,

@@ -14,13 +14,16 @@
 //! ```
 
 mod address;
+mod auth;
 mod holepunch;
 mod metadata;
 mod notices;
 mod pex;
+mod priority;
 #[cfg(test)]
 mod tests;
 
+pub use auth::{AUTH_MAX, Auth};
 pub use holepunch::{Holepunch, HolepunchError};
 pub use metadata::{METADATA_BLOCK, Metadata};
 pub use notices::{
@@ -28,6 +31,7 @@ pub use notices::{
     encode_upload_only,
 };
 pub use pex::{PEX_MAX, Pex, PexFlags, PexPeer};
+pub use priority::{PRIORITY_MAX, PRIORITY_PIECES_MAX, PRIORITY_REASON_MAX, Priority, PriorityLevel};
 
 use thiserror::Error;
 

@@ -1,5 +1,9 @@
 use super::*;
-use crate::{id::PieceIndex, wire::METADATA_MAX};
+use crate::{
+    ic::{SigningKey, Token},
+    id::PieceIndex,
+    wire::METADATA_MAX,
+};
 use alloc::{vec, vec::Vec};
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -130,6 +134,95 @@ fn hash_requests_are_for_aligned_powers_of_two() {
     assert_eq!(HashRequest::decode(&[0; 49]), None);
 }
 
+fn auth() -> Auth {
+    let token = Token::sign_v1(&SigningKey::from_bytes(&[7; 32]), *b"0123456789abcdef", 1_740_000_000);
+    Auth { community_id: [1; 32], token }
+}
+
+/// The payload with its first `from` changed `to`.
+#[track_caller]
+fn changed(payload: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = payload.windows(from.len()).position(|window| window == from).expect("it is there");
+    [&payload[..at], to, &payload[at + from.len()..]].concat()
+}
+
+#[test]
+fn the_fields_of_a_token_are_exactly_as_long_as_they_are() {
+    let payload = auth().encode();
+    assert_eq!(Auth::decode(&payload), Ok(auth()));
+    for (from, to) in [
+        (&b"16:0123456789abcdef"[..], &b"15:0123456789abcde"[..]),
+        (b"16:0123456789abcdef", b"17:0123456789abcdefg"),
+        (b"16:0123456789abcdef", b"i16e"),
+        (b"i1740000000e", b"i-1e"),
+        (b"i1740000000e", b"10:1740000000"),
+        (b"9:issued_at", b"9:issued_ax"),
+        (b"12:community_id", b"12:zommunity_id"),
+    ] {
+        assert_eq!(
+            Auth::decode(&changed(&payload, from, to)),
+            Err(Error::Malformed),
+            "{}",
+            from.escape_ascii()
+        );
+    }
+    let more = changed(&payload, b"9:signature", b"3:sex0:9:signature");
+    assert_eq!(Auth::decode(&more), Ok(auth()), "keys to come are passed over");
+    let swapped =
+        [b"d9:issued_ati1740000000e".as_slice(), &changed(&payload, b"9:issued_ati1740000000e", b"")[1..]];
+    assert_eq!(Auth::decode(&swapped.concat()), Err(Error::Malformed), "keys out of order");
+    assert_eq!(Auth::decode(&vec![b'l'; AUTH_MAX + 1]), Err(Error::TooLong { length: AUTH_MAX + 1 }));
+}
+
+#[test]
+fn a_priority_names_pieces_that_there_are() {
+    let decode = |payload: &[u8]| Priority::decode(payload, 100);
+    let urgent = |pieces: &[u32], reason: Option<&str>| {
+        let pieces = pieces.iter().copied().map(PieceIndex).collect();
+        Ok(Some(Priority { pieces, priority: PriorityLevel::LobbyUrgent, reason: reason.map(Into::into) }))
+    };
+    assert_eq!(decode(b"d6:piecesle8:priorityi2ee"), urgent(&[], None));
+    assert_eq!(decode(b"d6:piecesli99ei100ei-1e1:xi0ee8:priorityi2ee"), urgent(&[99, 0], None));
+    assert_eq!(decode(b"d6:piecesle8:priorityi2e6:reason5:lobbye"), urgent(&[], Some("lobby")));
+    assert_eq!(decode(b"d6:piecesle8:priorityi2e6:reasoni1ee"), urgent(&[], None));
+    assert_eq!(decode(b"d6:piecesle8:priorityi2e6:reason1:\xffe"), urgent(&[], None));
+    let long = [&b"d6:piecesle8:priorityi2e6:reason65:"[..], &[b'x'; 65], b"e"].concat();
+    assert_eq!(decode(&long), urgent(&[], None));
+}
+
+#[test]
+fn a_priority_of_no_piece_is_not_one_of_all() {
+    assert_eq!(Priority::decode(b"d6:piecesli100ee8:priorityi2ee", 100), Ok(None));
+    assert_eq!(Priority::decode(b"d6:piecesli0ee8:priorityi2ee", 0), Ok(None));
+    for payload in [&b"d6:piecesle8:priorityi3ee"[..], b"d6:piecesle8:priorityi-1ee"] {
+        assert_eq!(Priority::decode(payload, 100), Ok(None), "a priority to come");
+    }
+    for payload in [
+        &b"d6:piecesle8:priority1:2e"[..],
+        b"d6:piecesi0e8:priorityi2ee",
+        b"d8:priorityi2ee",
+        b"d6:pieceslee",
+        b"d8:priorityi2e6:pieceslee",
+        b"le",
+    ] {
+        assert_eq!(Priority::decode(payload, 100), Err(Error::Malformed), "{}", payload.escape_ascii());
+    }
+}
+
+#[test]
+fn a_priority_names_1024_pieces_at_most() {
+    let pieces: Vec<_> = (0..=1024).map(|n| PieceIndex(u32::MAX - 1 - n)).collect();
+    let priority = Priority { pieces, priority: PriorityLevel::UserRequested, reason: Some("x".repeat(64)) };
+    let read = Priority::decode(&priority.encode(), u32::MAX).expect("not too long").expect("not ignored");
+    assert_eq!(read, Priority { pieces: priority.pieces[..1024].to_vec(), ..priority });
+    // Somebody else may write more.
+    let more = [&b"d6:piecesl"[..], &b"i0e".repeat(1500), b"e8:priorityi0ee"].concat();
+    let read = Priority::decode(&more, 1).expect("not too long").expect("not ignored");
+    assert_eq!(read.pieces, [PieceIndex(0); 1024]);
+    let long = vec![b'i'; PRIORITY_MAX + 1];
+    assert_eq!(Priority::decode(&long, 1), Err(Error::TooLong { length: PRIORITY_MAX + 1 }));
+}
+
 fn any_addr() -> impl Strategy<Value = SocketAddr> {
     any::<(core::net::IpAddr, u16)>().prop_map(SocketAddr::from)
 }
@@ -163,7 +256,25 @@ proptest! {
     }
 
     #[test]
+    fn what_ic_writes_is_read_back(
+        community_id: [u8; 32],
+        token in proptest::collection::vec(any::<u8>(), 120),
+        pieces in proptest::collection::vec((0..1000_u32).prop_map(PieceIndex), 0..20),
+        reason in proptest::option::of(".{0,16}"),
+        priority in prop_oneof![Just(PriorityLevel::Background), Just(PriorityLevel::LobbyUrgent)],
+    ) {
+        let token = Token::decode(&token).expect("the right length");
+        // bencode counts no further.
+        let auth = Auth { community_id, token: Token { issued_at: token.issued_at >> 1, ..token } };
+        prop_assert_eq!(Auth::decode(&auth.encode()), Ok(auth));
+        let priority = Priority { pieces, priority, reason };
+        prop_assert_eq!(Priority::decode(&priority.encode(), 1000), Ok(Some(priority)));
+    }
+
+    #[test]
     fn no_bytes_panic(payload: Vec<u8>) {
+        let _ = Auth::decode(&payload);
+        let _ = Priority::decode(&payload, 7);
         let _ = Metadata::decode(&payload.clone().into());
         let _ = Pex::decode(&payload);
         let _ = Holepunch::decode(&payload);

@@ -1,0 +1,44 @@
+//! Peers are found through other peers (BEP 11), and a choked peer is given a start (BEP 6).
+
+use convoy_tests::{Convoy, Scratch, peers::Libtorrent};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn libtorrent_learns_of_a_peer_only_through_convoy() {
+    let scratch = Scratch::new();
+    let payload = scratch.payload("file.bin", 8 * MIB, 64 * KIB);
+    let middle = Convoy::seed(&scratch, &payload.torrent, &payload.dir).gossiping();
+    let middle = middle.args(&["--upload-limit", "200k"]).serve();
+    let first = Libtorrent::gossiping_download(&payload.torrent, &scratch.dir("first"), middle.addr);
+    let mut second = Libtorrent::gossiping_download(&payload.torrent, &scratch.dir("second"), middle.addr);
+    assert_eq!(second.process.wait_for("found")["addr"], first.addr.to_string());
+}
+
+#[test]
+fn convoy_learns_of_a_peer_only_through_libtorrent() {
+    let scratch = Scratch::new();
+    let payload = scratch.payload("file.bin", 8 * MIB, 64 * KIB);
+    let middle = Libtorrent::gossiping_seed(&payload.torrent, &payload.dir, 200_000);
+    let first = Libtorrent::gossiping_download(&payload.torrent, &scratch.dir("first"), middle.addr);
+    let second = Convoy::download(&scratch, &payload.torrent, &scratch.dir("second")).gossiping();
+    let mut second = second.peers(&[middle.addr]).spawn();
+    let met = second.wait_until("a peer that libtorrent told of", |line| {
+        line["event"] == "peer" && line["addr"] == first.addr.to_string()
+    });
+    assert_eq!(met["outgoing"], true);
+}
+
+#[test]
+fn a_choking_libtorrent_gives_the_pieces_that_it_allows() {
+    let scratch = Scratch::new();
+    let payload = scratch.payload("file.bin", 4 * MIB, 64 * KIB);
+    let seed = Libtorrent::choking_seed(&payload.torrent, &payload.dir);
+    let download = Convoy::download(&scratch, &payload.torrent, &scratch.dir("by-convoy"));
+    let mut download = download.peers(&[seed.addr]).spawn();
+    // libtorrent allows five pieces to whoever has less.
+    for _ in 0..5 {
+        download.wait_for("piece");
+    }
+}
