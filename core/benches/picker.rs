@@ -1,13 +1,13 @@
 //! What the picker costs: a change of availability, a pick, a block that came in, at 10^4 to 10^6 pieces
-//! with a thousand peers that each have a random half.
+//! with 10 to 1000 peers that each have a random half.
 
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use convoy_core::{
     Instant, Machine, Outbox, Random,
     bitfield::Bitfield,
-    id::{Block, PeerKey, PieceIndex},
-    picker::{Action, Config, Input, Picker, Source},
+    id::{Block, PackageId, PeerKey, PieceIndex},
+    picker::{Action, Config, Input, Picker, Source, Tier},
     slab::Slab,
     storage::Geometry,
 };
@@ -15,8 +15,8 @@ use core::{hint::black_box, time::Duration};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::collections::VecDeque;
 
-const PEERS: usize = 1000;
-const SIZES: [u32; 3] = [10_000, 100_000, 1_000_000];
+const PIECES: [u32; 3] = [10_000, 100_000, 1_000_000];
+const PEERS: [u32; 3] = [10, 100, 1000];
 
 /// A picker in the middle of a torrent, and the world that it knows.
 struct Swarm {
@@ -30,7 +30,7 @@ struct Swarm {
 
 impl Swarm {
     /// Pieces of 16 blocks; each peer has a random half. Everybody chokes us.
-    fn new(pieces: u32) -> Self {
+    fn new(pieces: u32, peers: u32) -> Self {
         let geometry = Geometry::new(256 * 1024, u64::from(pieces) * 256 * 1024).expect("valid");
         let mut swarm = Self {
             picker: Picker::new(Config::new(geometry), [1; 32]),
@@ -42,7 +42,7 @@ impl Swarm {
         };
         let mut keys = Slab::<PeerKey, ()>::new();
         let mut bytes = vec![0; pieces.div_ceil(8) as usize];
-        for _ in 0..PEERS {
+        for _ in 0..peers {
             let peer = keys.insert(());
             swarm.peers.push(peer);
             swarm.tell(Input::PeerJoined { peer, source: Source::Peer { fast: true } });
@@ -56,6 +56,12 @@ impl Swarm {
         swarm
     }
 
+    /// The same once more, for another measurement.
+    fn twin(&self) -> Self {
+        let (picker, peers, random) = (self.picker.clone(), self.peers.clone(), self.random.clone());
+        Self { picker, peers, random, now: self.now, out: Outbox::new(), asked: self.asked.clone() }
+    }
+
     fn tell(&mut self, input: Input) {
         self.now = self.now + Duration::from_micros(10);
         let Ok(()) = self.picker.handle_input(self.now, input, &mut self.out);
@@ -67,117 +73,129 @@ impl Swarm {
     }
 
     fn any_peer(&mut self) -> PeerKey {
-        self.peers[self.random.below(PEERS as u32) as usize]
+        self.peers[self.random.below(self.peers.len() as u32) as usize]
     }
 }
 
-fn availability(criterion: &mut Criterion) {
+fn availability(criterion: &mut Criterion, id: &str, swarm: &Swarm) {
     let mut group = criterion.benchmark_group("availability");
-    for pieces in SIZES {
-        let mut swarm = Swarm::new(pieces);
-        let mut bits = Bitfield::new(pieces);
-        (0..pieces).step_by(2).for_each(|piece| {
-            bits.set(PieceIndex(piece));
+    let mut swarm = swarm.twin();
+    let pieces = swarm.picker.have().len();
+    let mut bits = Bitfield::new(pieces);
+    (0..pieces).step_by(2).for_each(|piece| {
+        bits.set(PieceIndex(piece));
+    });
+    group.bench_function(BenchmarkId::new("a bitfield replaced by another", id), |bencher| {
+        bencher.iter(|| {
+            let peer = swarm.any_peer();
+            swarm.tell(Input::Bitfield { peer, pieces: bits.clone() });
         });
-        group.bench_function(BenchmarkId::new("a bitfield replaced by another", pieces), |bencher| {
-            bencher.iter(|| {
-                let peer = swarm.any_peer();
-                swarm.tell(Input::Bitfield { peer, pieces: bits.clone() });
-            });
+    });
+    // Half of these are repeats and cost next to nothing.
+    group.bench_function(BenchmarkId::new("have or dont-have", id), |bencher| {
+        bencher.iter(|| {
+            let peer = swarm.any_peer();
+            let piece = PieceIndex(swarm.random.below(pieces));
+            let has = swarm.random.below(2) == 0;
+            swarm.tell(if has { Input::Have { peer, piece } } else { Input::DontHave { peer, piece } });
         });
-        // Half of these are repeats and cost next to nothing.
-        group.bench_function(BenchmarkId::new("have or dont-have", pieces), |bencher| {
-            bencher.iter(|| {
-                let peer = swarm.any_peer();
-                let piece = PieceIndex(swarm.random.below(pieces));
-                let has = swarm.random.below(2) == 0;
-                swarm.tell(if has { Input::Have { peer, piece } } else { Input::DontHave { peer, piece } });
-            });
+    });
+    group.bench_function(BenchmarkId::new("another tier, and back", id), |bencher| {
+        bencher.iter(|| {
+            let start = swarm.random.below(pieces);
+            for (package, tier) in [(PackageId(0), Tier::LobbyUrgent), (PackageId(0), Tier::UserRequested)] {
+                swarm.tell(Input::Package { package, pieces: start..start + 1, tier });
+            }
         });
-    }
+    });
     group.finish();
 }
 
 /// One pick: a peer has room for one block of a piece that is not begun, and loses it again.
-fn pick(criterion: &mut Criterion) {
+fn pick(criterion: &mut Criterion, id: &str, swarm: &Swarm) {
     let mut group = criterion.benchmark_group("pick");
-    for pieces in SIZES {
-        let mut swarm = Swarm::new(pieces);
-        for peer in swarm.peers.clone() {
-            swarm.tell(Input::RequestLimit { peer, requests: 1 });
-        }
-        group.bench_function(
-            BenchmarkId::new("unchoke, open a piece, request, leave it", pieces),
-            |bencher| {
-                bencher.iter(|| {
-                    let peer = swarm.any_peer();
-                    // Longer than the back-off after an unchoke that yielded nothing.
-                    swarm.now = swarm.now + Duration::from_secs(2);
-                    let Ok(()) = swarm.picker.handle_timeout(swarm.now, &mut swarm.out);
-                    swarm.tell(Input::Unchoked { peer });
-                    assert_eq!(swarm.asked.len(), 1);
-                    swarm.tell(Input::Choked { peer });
-                    while let Some((peer, block)) = swarm.asked.pop_front() {
-                        swarm.tell(Input::Rejected { peer, block });
-                    }
-                });
-            },
-        );
+    let mut swarm = swarm.twin();
+    for peer in swarm.peers.clone() {
+        swarm.tell(Input::RequestLimit { peer, requests: 1 });
     }
+    group.bench_function(BenchmarkId::new("unchoke, open a piece, request, leave it", id), |bencher| {
+        bencher.iter(|| {
+            let peer = swarm.any_peer();
+            // Longer than the back-off after an unchoke that yielded nothing.
+            swarm.now = swarm.now + Duration::from_secs(2);
+            let Ok(()) = swarm.picker.handle_timeout(swarm.now, &mut swarm.out);
+            swarm.tell(Input::Unchoked { peer });
+            assert_eq!(swarm.asked.len(), 1);
+            swarm.tell(Input::Choked { peer });
+            while let Some((peer, block)) = swarm.asked.pop_front() {
+                swarm.tell(Input::Rejected { peer, block });
+            }
+        });
+    });
     group.finish();
 }
 
-/// The steady state: the oldest of fifty thousand requests is answered, and another is made.
-fn block(criterion: &mut Criterion) {
+/// The steady state: the oldest of the requests that stand, fifty at a peer, is answered, and another is
+/// made.
+fn block(criterion: &mut Criterion, id: &str, swarm: &Swarm) {
     let mut group = criterion.benchmark_group("block");
-    for pieces in SIZES {
-        let mut swarm = Swarm::new(pieces);
-        for peer in swarm.peers.clone() {
-            swarm.tell(Input::RequestLimit { peer, requests: 50 });
-            swarm.tell(Input::Unchoked { peer });
-        }
-        let mut verified = 0;
-        group.bench_function(BenchmarkId::new("store and ask for the next", pieces), |bencher| {
-            bencher.iter(|| {
-                let (peer, block) = swarm.asked.pop_front().expect("never dry");
-                swarm.now = swarm.now + Duration::from_micros(10);
-                let input = Input::Block { peer, block };
-                let Ok(()) = swarm.picker.handle_input(swarm.now, input, &mut swarm.out);
-                let mut complete = None;
-                for action in swarm.out.drain() {
-                    if let Action::Request { peer, block } = action {
-                        swarm.asked.push_back((peer, block));
-                    } else if let Action::Complete { piece } = action {
-                        complete = Some(piece);
-                    }
-                }
-                // Every piece fails, so that the torrent never ends.
-                if let Some(piece) = complete {
-                    verified += 1;
-                    swarm.tell(Input::Failed { piece: black_box(piece) });
-                }
-            });
-        });
-        assert!(verified > 0 || pieces == 0);
+    let mut swarm = swarm.twin();
+    for peer in swarm.peers.clone() {
+        swarm.tell(Input::RequestLimit { peer, requests: 50 });
+        swarm.tell(Input::Unchoked { peer });
     }
+    let mut failed = 0;
+    group.bench_function(BenchmarkId::new("store and ask for the next", id), |bencher| {
+        bencher.iter(|| {
+            let (peer, block) = swarm.asked.pop_front().expect("never dry");
+            swarm.now = swarm.now + Duration::from_micros(10);
+            let input = Input::Block { peer, block };
+            let Ok(()) = swarm.picker.handle_input(swarm.now, input, &mut swarm.out);
+            let mut complete = None;
+            for action in swarm.out.drain() {
+                if let Action::Request { peer, block } = action {
+                    swarm.asked.push_back((peer, block));
+                } else if let Action::Complete { piece } = action {
+                    complete = Some(piece);
+                }
+            }
+            // Every piece fails, so that the torrent never ends.
+            if let Some(piece) = complete {
+                failed += 1;
+                swarm.tell(Input::Failed { piece: black_box(piece) });
+            }
+        });
+    });
+    assert!(failed > 0, "no piece was ever complete");
     group.finish();
 }
 
 /// A piece is verified: a bit test for each peer.
-fn verified(criterion: &mut Criterion) {
+fn verified(criterion: &mut Criterion, id: &str, swarm: &Swarm) {
     let mut group = criterion.benchmark_group("verified");
-    for pieces in SIZES {
-        let mut swarm = Swarm::new(pieces);
-        group.bench_function(BenchmarkId::new("verified and failed", pieces), |bencher| {
-            bencher.iter(|| {
-                let piece = PieceIndex(swarm.random.below(pieces));
-                swarm.tell(Input::Verified { piece });
-                swarm.tell(Input::Failed { piece });
-            });
+    let mut swarm = swarm.twin();
+    let pieces = swarm.picker.have().len();
+    group.bench_function(BenchmarkId::new("verified and failed", id), |bencher| {
+        bencher.iter(|| {
+            let piece = PieceIndex(swarm.random.below(pieces));
+            swarm.tell(Input::Verified { piece });
+            swarm.tell(Input::Failed { piece });
         });
-    }
+    });
     group.finish();
 }
 
-criterion_group!(benches, availability, pick, block, verified);
+fn picker(criterion: &mut Criterion) {
+    for pieces in PIECES {
+        for peers in PEERS {
+            let swarm = Swarm::new(pieces, peers);
+            let id = format!("{pieces} pieces, {peers} peers");
+            for bench in [availability, pick, block, verified] {
+                bench(criterion, &id, &swarm);
+            }
+        }
+    }
+}
+
+criterion_group!(benches, picker);
 criterion_main!(benches);

@@ -1,8 +1,8 @@
 //! Blocks come in, pieces are completed, verified or failed.
 
 use super::{
-    Action, Picker, Waste,
-    open::Cell,
+    Action, Picker, Source, Waste,
+    cell::Cell,
     peer::{Asked, Pieces},
 };
 use crate::{
@@ -21,7 +21,7 @@ impl Picker {
             return;
         };
         // A request that timed out may have been the last of its piece, which then is no longer open.
-        if self.order.wanted().get(block.piece) {
+        if self.order.class(block.piece).is_some() {
             self.open_piece(block.piece, out);
         }
         match self.open.store(block.piece, number) {
@@ -42,9 +42,10 @@ impl Picker {
         let slot = self.slot_of(key)?;
         let number = self.number_of(block)?;
         let (now, limits) = (self.clock.latest(), self.limits);
+        let welcome = self.takes_unasked(slot, block.piece);
         let peer = self.peer_mut(slot)?;
         let stood = peer.take_asked(block.piece, number);
-        if !stood && !peer.take_late(block.piece, number, now) {
+        if !stood && !peer.take_late(block.piece, number, now) && !welcome {
             return None;
         }
         peer.pipeline.received(now, block.length, &limits);
@@ -53,6 +54,14 @@ impl Picker {
             self.requested_bytes -= u64::from(block.length);
         }
         Some((slot, number))
+    }
+
+    /// Whether a block is taken that nobody asked for: a web server that does not know ranges sends the
+    /// whole file.
+    fn takes_unasked(&self, slot: usize, piece: PieceIndex) -> bool {
+        self.peer(slot).is_some_and(|peer| peer.source == Source::Web)
+            && self.needed.get(piece)
+            && (self.open.is_open(piece) || !self.is_crowded())
     }
 
     /// The number of `block` in its piece, if it is exactly one that is asked for.
@@ -87,8 +96,9 @@ impl Picker {
         if self.open.missing_in(piece).is_some() {
             self.drop_open(piece, out);
         } else {
-            self.order.set_wanted(piece, false, &mut self.random);
+            self.order.set_class(piece, None, &mut self.random);
         }
+        self.due.set(piece, None);
         if self.needed.clear(piece) {
             self.want(piece, false, out);
         }
@@ -106,11 +116,9 @@ impl Picker {
             self.count_ignored(piece);
             return;
         }
-        // What is nothing but padding would fail again and again.
-        if !self.padding.covers_piece(self.geometry, piece) && !self.is_skipped(piece) {
-            self.order.set_wanted(piece, true, &mut self.random);
-            self.waiting.supply(piece);
-        }
+        // What is nothing but padding has no class: it would fail again and again.
+        self.order.set_class(piece, self.class_of(piece), &mut self.random);
+        self.supply(piece);
     }
 
     fn count_ignored(&mut self, piece: PieceIndex) {
@@ -122,22 +130,29 @@ impl Picker {
     }
 
     /// Closes a piece for good, whoever is still asked for blocks of it.
-    pub(super) fn drop_open(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) {
+    fn drop_open(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) {
         if self.open.missing_in(piece) != Some(0) {
-            for number in 0..self.geometry.blocks(piece) {
-                let cell = self.open.cells(piece).get(number as usize).copied().unwrap_or_default();
-                let Some(block) = self.geometry.block(piece, number) else { return };
-                for slot in cell.askers() {
-                    self.cancel_one(usize::from(*slot), block, number, out);
-                    self.waiting.pending.insert(usize::from(*slot));
-                }
-            }
+            self.cancel_all(piece, out);
         }
         if self.padding.covers_piece(self.geometry, piece) {
             self.zeros_open -= 1;
         }
         self.supply_room();
         self.open.close(piece);
+    }
+
+    /// Takes back every request for blocks of an open piece.
+    pub(super) fn cancel_all(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) {
+        for number in 0..self.geometry.blocks(piece) {
+            let cell = self.open.cells(piece).get(number as usize).copied().unwrap_or_default();
+            let Some(block) = self.geometry.block(piece, number) else { return };
+            for slot in cell.askers() {
+                let slot = usize::from(*slot);
+                self.open.unask(piece, number, slot);
+                self.cancel_one(slot, block, number, out);
+                self.waiting.pending.insert(slot);
+            }
+        }
     }
 
     /// Every peer that has `piece` has one wanted piece more or less.
@@ -161,9 +176,9 @@ impl Picker {
 
     /// Opens a piece; its padding is here at once (BEP 47).
     pub(super) fn open_piece(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) {
-        self.order.set_wanted(piece, false, &mut self.random);
+        self.order.set_class(piece, None, &mut self.random);
         let blocks = self.geometry.blocks(piece);
-        self.open.open(piece, blocks);
+        self.open.open(piece, self.class_of(piece), blocks);
         if self.padding.is_empty() {
             return;
         }
@@ -202,7 +217,7 @@ impl Picker {
         // In endgame one asker less is room for another: else two silent peers could pass the last block
         // to and fro between them for ever.
         if free || self.endgame {
-            self.waiting.supply(asked.piece);
+            self.supply(asked.piece);
         }
         if !free {
             return;
@@ -216,8 +231,15 @@ impl Picker {
     /// Closes a piece that is not complete; it goes back to where it can be opened anew.
     pub(super) fn give_up(&mut self, piece: PieceIndex) {
         self.open.close(piece);
-        self.order.set_wanted(piece, true, &mut self.random);
-        self.waiting.supply(piece);
+        self.order.set_class(piece, self.class_of(piece), &mut self.random);
+        self.supply(piece);
+    }
+
+    /// Blocks of `piece` may be free that were not.
+    pub(super) fn supply(&mut self, piece: PieceIndex) {
+        if let Some(class) = self.class_of(piece) {
+            self.waiting.supply(piece, class);
+        }
     }
 
     /// A piece is about to be closed or idle: where that was lacking, anybody may open another.

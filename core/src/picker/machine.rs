@@ -3,11 +3,14 @@
 use super::{
     Action, Config, Counters, Input, PeerStats, PipelineLimits, Tier,
     availability::Availability,
-    open::{MAX_ASKERS, OpenPieces},
+    cell::MAX_ASKERS,
+    due::Due,
+    open::{MAX_OPEN, OpenPieces},
     packages::Packages,
     padding::Padding,
     peer::{Peer, Pieces},
     pipeline::MAX_DEPTH,
+    tier::Class,
     waiting::Waiting,
 };
 use crate::{
@@ -85,6 +88,10 @@ pub struct Picker {
     /// The pieces that are neither held nor skipped.
     pub(super) needed: Bitfield,
     pub(super) wanted_bytes: u64,
+    /// The pieces that are wanted by a time.
+    pub(super) due: Due,
+    /// Whether the lowest pieces come first, instead of the rarest.
+    pub(super) sequential: bool,
     pub(super) order: Availability,
     pub(super) open: OpenPieces,
     pub(super) open_limit: usize,
@@ -100,6 +107,9 @@ pub struct Picker {
     pub(super) turn: usize,
     /// Whether it was endgame when the last call ended.
     pub(super) endgame: bool,
+    /// At which slot the last search for a block to copy ended, and when to search again.
+    pub(super) copy_turn: usize,
+    pub(super) copy_at: Option<Instant>,
     pub(super) budget: u64,
     pub(super) requested_bytes: u64,
     pub(super) counters: Counters,
@@ -116,21 +126,19 @@ impl Picker {
         let padding = Padding::new(padding, geometry);
         let mut zeros: Vec<_> = padding.pieces(geometry).collect();
         zeros.reverse();
-        let mut order = Availability::new(pieces, &mut random);
         let mut needed =
             if config.tier == Tier::Skip { Bitfield::new(pieces) } else { Bitfield::full(pieces) };
         have.iter().for_each(|piece| {
             needed.clear(piece);
         });
+        let mut classes = vec![Class::of(config.tier, false); pieces as usize];
         for piece in have.iter().chain(zeros.iter().flat_map(Clone::clone).map(PieceIndex)) {
-            order.set_wanted(piece, false, &mut random);
-        }
-        if config.tier == Tier::Skip {
-            (0..pieces).map(PieceIndex).for_each(|piece| {
-                order.set_wanted(piece, false, &mut random);
-            });
+            if let Some(class) = classes.get_mut(piece.0 as usize) {
+                *class = None;
+            }
         }
         let blocks = geometry.blocks(PieceIndex(0)).max(1);
+        let open_limit = (MAX_OPEN_BLOCKS / blocks).clamp(MIN_OPEN_PIECES, MAX_OPEN as u32 / 2);
         let max = pipeline.max.clamp(1, MAX_DEPTH);
         Self {
             geometry,
@@ -139,16 +147,17 @@ impl Picker {
             endgame_threshold: u64::from(config.endgame_threshold),
             endgame_peers: (config.endgame_peers as usize).clamp(1, MAX_ASKERS),
             padding,
-            random,
             clock: Clock::default(),
             have,
             packages: Packages::new(config.tier),
             tiers: vec![config.tier; pieces as usize],
             needed,
             wanted_bytes: if config.tier == Tier::Skip { 0 } else { geometry.total_length() },
-            order,
+            due: Due::new(pieces),
+            sequential: false,
+            order: Availability::new(classes, &mut random),
             open: OpenPieces::new(pieces),
-            open_limit: (MAX_OPEN_BLOCKS / blocks).max(MIN_OPEN_PIECES) as usize,
+            open_limit: pipeline.open_pieces.clamp(1, open_limit) as usize,
             zeros,
             zeros_open: 0,
             peers: Vec::new(),
@@ -156,9 +165,12 @@ impl Picker {
             waiting: Waiting::default(),
             turn: 0,
             endgame: false,
+            copy_turn: 0,
+            copy_at: None,
             budget: u64::MAX,
             requested_bytes: 0,
             counters: Counters::default(),
+            random,
         }
     }
 
@@ -267,7 +279,7 @@ impl Picker {
         self.counters
     }
 
-    /// Bytes of memory held: 14 and a few bits for each piece, 8 for each block of an open piece, some
+    /// Bytes of memory held: 16 for each piece, 8 for each block of an open piece, some
     /// 250 for each peer, 16 for each request, 1 bit a piece for a peer that has some but not all.
     #[must_use]
     pub fn memory(&self) -> usize {
@@ -281,6 +293,7 @@ impl Picker {
             + self.needed.heap_bytes()
             + self.tiers.capacity() * size_of::<Tier>()
             + self.packages.heap_bytes()
+            + self.due.heap_bytes()
             + self.padding.heap_bytes()
             + self.zeros.capacity() * size_of::<Range<u32>>()
             + self.order.heap_bytes()
@@ -307,22 +320,6 @@ impl Picker {
         slot
     }
 
-    /// Serves those who waited for what this call has freed, and those who may help with the last blocks
-    /// now that endgame begins.
-    fn settle(&mut self, out: &mut Outbox<Action>) {
-        for _ in 0..2 {
-            let endgame = self.is_endgame();
-            if endgame && !self.endgame {
-                self.waiting.supply_anything();
-            }
-            self.endgame = endgame;
-            if !self.waiting.is_supplied() {
-                return;
-            }
-            self.serve(out);
-        }
-    }
-
     /// What a peer that is there told us.
     fn heard(&mut self, slot: usize, input: Input, out: &mut Outbox<Action>) {
         match input {
@@ -335,7 +332,8 @@ impl Picker {
             Input::Unchoked { .. } => self.unchoked(slot, out),
             Input::RequestLimit { requests, .. } => self.request_limit(slot, requests, out),
             Input::Rejected { block, .. } => self.rejected(slot, block),
-            Input::Suggested { .. } | Input::AllowedFast { .. } => {}
+            Input::Suggested { piece, .. } => self.suggested(slot, piece),
+            Input::AllowedFast { piece, .. } => self.allowed_fast(slot, piece, out),
             Input::PeerJoined { .. }
             | Input::Package { .. }
             | Input::Deadline { .. }
@@ -367,7 +365,8 @@ impl Machine for Picker {
             Input::Failed { piece } => self.failed(piece, out),
             Input::Budget { bytes } => self.fund(bytes, out),
             Input::Package { package, pieces, tier } => self.package(package, pieces, tier, out),
-            Input::Deadline { .. } | Input::Sequential(_) => {}
+            Input::Deadline { piece, at } => self.deadline(piece, at, out),
+            Input::Sequential(sequential) => self.sequential = sequential,
             Input::PeerLeft { peer }
             | Input::Suggested { peer, .. }
             | Input::AllowedFast { peer, .. }
@@ -391,7 +390,7 @@ impl Machine for Picker {
 
     fn handle_timeout(&mut self, now: Instant, out: &mut Outbox<Action>) -> Result<(), Infallible> {
         let now = self.clock.advance(now);
-        if self.deadlines.due(now).is_none() {
+        if !self.copy_again() && self.deadlines.due(now).is_none() {
             return Ok(());
         }
         while let Some(slot) = self.deadlines.due(now) {
@@ -405,6 +404,6 @@ impl Machine for Picker {
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
-        self.deadlines.earliest()
+        Deadline::earlier(self.deadlines.earliest(), self.copy_deadline())
     }
 }

@@ -13,31 +13,49 @@
 //! Failed                       -> Request, ...                 every block of it is wanted again
 //! ```
 //!
-//! **Which piece.** What is begun is finished first; then the rarest piece that the peer has, by lot among
-//! equals, so that a swarm spreads. `availability` keeps the order up to date in O(1) a change. A search
-//! looks at a bounded number of pieces one by one, then at 64 a step by bitfield.
+//! **Which piece** (`pick`). The most urgent class that has free blocks for the peer: a [header](Tier), what
+//! is wanted by a [deadline](Input::Deadline) (the soonest first), then the tiers from the lobby's to the
+//! background. Within a class what the peer was asked for last, what it suggests, then what is begun, then
+//! what is rarest among the pieces that it has, by lot among equals, so that a swarm spreads. A peer that
+//! sends a piece within seconds gets one of its own instead of helping with what is begun.
+//! [Sequential](Input::Sequential) order is by index, whatever is rare or begun. `availability` keeps the
+//! order up to date in O(1) a change. A search looks at a bounded number of pieces one by one, then at 64 a
+//! step by bitfield.
 //!
-//! **How many.** As many requests stand at a peer as it answers in three seconds (`pipeline`), and never
-//! more bytes than the [`Budget`](Input::Budget) allows.
+//! **How many** (`serve`). As many requests stand at a peer as it answers in three seconds (`pipeline`), and
+//! never more bytes than the [`Budget`](Input::Budget) allows. A header is spread over three peers. A web
+//! server is asked for whole pieces, one after another, so that requests join into ranges.
+//!
+//! **What gives way** (`preempt`). Where free blocks of a higher tier find peers full, requests of the
+//! background are taken back: no more than are needed, the oldest first, a block never twice. What comes
+//! all the same is used. Only the background gives way, and not for a header.
 //!
 //! **When it fails.** A choke without BEP 6, a departure, a silence that is long for that peer's pace: the
 //! blocks are free for others, and for a minute are still taken if they come late. A peer that was silent
 //! is *snubbed*, and asked for one block at a time until it sends again. A peer that rejects, or that
-//! unchokes and chokes without sending, is left alone for a second, so that no loop spins.
+//! unchokes and chokes without sending, is left alone for a second, so that no loop spins. A web server's
+//! silence is its transport's affair; what it sends unasked is taken if it is missing.
 //!
-//! **At the end.** When every missing block is asked for, idle peers are asked for them too, three at most
-//! for each; the first that comes cancels the others.
+//! **At the end** (`endgame`). When every missing block is asked for, idle peers are asked for those that
+//! they will likely send sooner, or that a stalled peer owes; three at most for each, and the first that
+//! comes cancels the others.
 //!
 //! Nobody searches in vain twice: a peer for which nothing was free waits (`waiting`) until a piece that
-//! it has is free again. So the work of a call does not grow with the number of peers, except where a
-//! piece is verified or failed (a bit test for each peer) or a block comes free while peers wait for one.
+//! it has is free again, and skips a class in which it found nothing until something of it came free. So
+//! the work of a call does not grow with the number of peers, except where a piece is verified or failed
+//! (a bit test for each peer), a block comes free while peers wait for one, or somebody asks for other
+//! tiers.
 //!
-//! Not here, with reason: priorities, deadlines and sequential order (they come with the swarm's commands);
-//! attribution of poisoned blocks (needs the hash of each block, which the picker does not see).
+//! Not here, with reason: attribution of poisoned blocks (needs the hash of each block, which the picker
+//! does not see).
 
 mod availability;
 mod blocks;
+mod cell;
 mod config;
+mod due;
+mod endgame;
+mod hints;
 mod machine;
 mod open;
 mod packages;
@@ -46,6 +64,8 @@ mod peer;
 mod peers;
 mod pick;
 mod pipeline;
+mod preempt;
+mod serve;
 mod slots;
 #[cfg(feature = "testing")]
 pub mod subject;

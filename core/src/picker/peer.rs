@@ -1,12 +1,12 @@
 //! One peer: what it has, what it was asked for, and what it may still send late.
 
-use super::{PipelineLimits, Source, pipeline::Pipeline};
+use super::{PipelineLimits, Source, pipeline::Pipeline, tier::PerClass};
 use crate::{
     bitfield::Bitfield,
     id::{PeerKey, PieceIndex},
     time::{Deadline, Instant},
 };
-use alloc::collections::VecDeque;
+use alloc::{collections::VecDeque, vec::Vec};
 use core::time::Duration;
 
 /// How long a block that was taken back may still come, and how long a request may stand at a peer that
@@ -77,11 +77,18 @@ pub(super) struct Peer {
     /// Whether a block came since the last unchoke.
     pub(super) fed: bool,
     /// The piece it was last asked for.
-    pub(super) current: PieceIndex,
+    pub(super) current: Option<PieceIndex>,
+    /// The pieces that it would rather send, and those that it sends while it chokes us (BEP 6).
+    pub(super) suggested: Vec<PieceIndex>,
+    pub(super) allowed: Vec<PieceIndex>,
+    /// For each class, the supply after which nothing of it was free for this peer.
+    pub(super) barren: PerClass<u32>,
+    /// Whether a limit kept it from being asked for what is free: to be looked at again at its next event.
+    pub(super) held_back: bool,
 }
 
 impl Peer {
-    pub(super) const fn new(key: PeerKey, source: Source, limits: &PipelineLimits) -> Self {
+    pub(super) fn new(key: PeerKey, source: Source, limits: &PipelineLimits) -> Self {
         Self {
             key,
             source,
@@ -94,7 +101,11 @@ impl Peer {
             pipeline: Pipeline::new(limits.start),
             holds_until: None,
             fed: false,
-            current: PieceIndex(0),
+            current: None,
+            suggested: Vec::new(),
+            allowed: Vec::new(),
+            barren: PerClass::default(),
+            held_back: false,
         }
     }
 
@@ -103,12 +114,28 @@ impl Peer {
         matches!(self.source, Source::Peer { fast: true })
     }
 
-    /// Whether one more request may stand at it.
-    pub(super) fn has_room(&self, limits: &PipelineLimits) -> bool {
-        self.unchoked
-            && self.interested
-            && self.holds_until.is_none()
-            && self.queue.len() < self.pipeline.depth(limits) as usize
+    /// Whether one more request may stand at it; at a web server, those for one more piece of `whole`
+    /// blocks.
+    pub(super) fn has_room(&self, limits: &PipelineLimits, whole: usize) -> bool {
+        let depth = self.pipeline.depth(limits) as usize;
+        let room = match self.source {
+            Source::Peer { .. } => self.queue.len() < depth,
+            Source::Web => self.queue.is_empty() || self.queue.len() + whole <= depth,
+        };
+        room && (self.unchoked || !self.allowed.is_empty()) && self.interested && self.holds_until.is_none()
+    }
+
+    /// Whether a request for a block of `piece` stands at it.
+    pub(super) fn is_asked_for(&self, piece: PieceIndex) -> bool {
+        self.queue.iter().any(|asked| asked.piece == piece)
+    }
+
+    /// Of how many pieces it is asked for blocks.
+    pub(super) fn pieces_asked(&self) -> usize {
+        let is_first = |(at, asked): &(usize, &Asked)| {
+            !self.queue.range(..at).rev().any(|earlier| earlier.piece == asked.piece)
+        };
+        self.queue.iter().enumerate().filter(is_first).count()
     }
 
     /// Asks for a block.
@@ -117,7 +144,7 @@ impl Peer {
             self.pipeline.begin(asked.at);
         }
         self.queue.push_back(asked);
-        self.current = asked.piece;
+        self.current = Some(asked.piece);
     }
 
     /// Takes the request for a block out of the queue. Peers answer in order, more or less, so it stands
@@ -147,14 +174,16 @@ impl Peer {
         }
     }
 
-    /// Whether it has been silent for too long.
+    /// Whether it has been silent for too long. A web server's transport has time-outs of its own.
     pub(super) fn is_silent(&self, now: Instant, cap: Duration) -> bool {
-        !self.queue.is_empty() && self.pipeline.silent_at(self.queue.len(), cap) <= now
+        self.source != Source::Web
+            && !self.queue.is_empty()
+            && self.pipeline.silent_at(self.queue.len(), cap) <= now
     }
 
     /// When something is due.
     pub(super) fn deadline(&self, cap: Duration) -> Option<Deadline> {
-        let request = self.queue.front().map(|oldest| Deadline {
+        let request = self.queue.front().filter(|_| self.source != Source::Web).map(|oldest| Deadline {
             at: self.pipeline.silent_at(self.queue.len(), cap).min(oldest.at + LATE),
             why: "request time-out",
         });
@@ -168,7 +197,8 @@ impl Peer {
             Pieces::Some(pieces) => pieces.heap_bytes(),
             Pieces::None | Pieces::All => 0,
         };
-        bits + (self.queue.capacity() + self.late.capacity()) * size_of::<Asked>()
+        let hints = (self.suggested.capacity() + self.allowed.capacity()) * size_of::<PieceIndex>();
+        bits + hints + (self.queue.capacity() + self.late.capacity()) * size_of::<Asked>()
     }
 }
 

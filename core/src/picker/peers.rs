@@ -4,6 +4,7 @@ use super::{
     Action, Picker, Source,
     machine::MAX_PEERS,
     peer::{Asked, BACK_OFF, LATE, Peer, Pieces},
+    tier::PerClass,
 };
 use crate::{
     bitfield::Bitfield,
@@ -75,6 +76,7 @@ impl Picker {
         }
         let Some(peer) = self.peer_mut(slot) else { return };
         peer.wanted = wanted;
+        peer.barren = PerClass::default();
         let before = mem::replace(&mut peer.pieces, pieces);
         self.uncount(before);
         self.drop_lost(slot, out);
@@ -110,6 +112,7 @@ impl Picker {
             return;
         }
         peer.wanted += u32::from(wanted);
+        peer.barren = PerClass::default();
         self.order.raise(piece, &mut self.random);
         if wanted {
             self.tell_interest(slot, out);
@@ -151,6 +154,7 @@ impl Picker {
     fn drop_lost(&mut self, slot: usize, out: &mut Outbox<Action>) {
         if self.peer(slot).is_some_and(|peer| !peer.is_fast()) {
             self.take_back(slot, false, |peer, asked| !peer.pieces.has(asked.piece), out);
+            self.waiting.pending.insert(slot);
             self.arm(slot);
         }
     }
@@ -189,7 +193,7 @@ impl Picker {
             self.take_back(slot, false, |_, _| true, out);
         }
         self.waiting.remove(slot);
-        self.arm(slot);
+        self.refill(slot, out);
     }
 
     pub(super) fn unchoked(&mut self, slot: usize, out: &mut Outbox<Action>) {
@@ -224,8 +228,14 @@ impl Picker {
             self.counters.stray_rejects += 1;
             return;
         }
-        if peer.unchoked {
+        let held = peer.allowed.len();
+        if !peer.unchoked {
+            // It no longer sends what it allowed.
+            peer.allowed.retain(|allowed| *allowed != block.piece);
+        } else if peer.source != Source::Web {
             peer.pipeline.narrow();
+        }
+        if peer.unchoked || peer.allowed.len() < held {
             peer.holds_until = Some(now + BACK_OFF);
         }
         self.release(slot, Asked { piece: block.piece, number, at: now });
@@ -269,7 +279,7 @@ impl Picker {
     }
 
     /// Takes `which` requests of a peer back: they are free for others, and their blocks may still come.
-    fn take_back(
+    pub(super) fn take_back(
         &mut self,
         slot: usize,
         cancel: bool,

@@ -1,11 +1,9 @@
-//! Which block next: finish what is begun, then open the rarest, then, at the end, ask twice.
+//! Which block next for a peer: of the most urgent class first, and there what is begun, then what is
+//! rarest.
 
-use super::{Action, Picker, peer::Asked, waiting::Rank};
-use crate::{
-    id::{BLOCK_LENGTH, PieceIndex},
-    outbox::Outbox,
-};
-use core::{cmp::Reverse, mem};
+use super::{Action, Picker, Source, cell::MAX_ASKERS, peer::Peer, tier::Class};
+use crate::{id::PieceIndex, outbox::Outbox};
+use core::time::Duration;
 
 /// How many open pieces are looked at for one that a peer has, before all are searched by bitfield.
 const OPEN_LOOK: usize = 32;
@@ -14,172 +12,204 @@ const OPEN_LOOK: usize = 32;
 /// bitfield from a random place on. A pick never looks at every piece one by one.
 const RAREST_LOOK: usize = 64;
 
-/// How many requests a peer has at most when it is asked for what another is asked for too. A peer that
-/// is busy needs no copies, and copies that cross their cancels are waste.
-const ENDGAME_QUEUE: usize = 2;
+/// A peer that sends a piece in this time gets one of its own: it is verified sooner, and if it is bad we
+/// know by whom. A slower one helps with what is begun, so that few pieces lie about unfinished.
+const OWN_PIECE: Duration = Duration::from_secs(4);
+
+/// With so many begun pieces that have free blocks, fast peers help too.
+const MANY_BEGUN: usize = 32;
 
 impl Picker {
-    /// The budget is set anew: those whom it did not reach are filled up, each as far as it goes, in the
-    /// order of slots, from where the last round ended.
-    pub(super) fn fund(&mut self, bytes: u64, out: &mut Outbox<Action>) {
-        self.budget = bytes;
-        let start = self.turn;
-        for round in [start..usize::MAX, 0..start] {
-            let mut from = round.start;
-            while self.is_funded()
-                && let Some(slot) = self.waiting.unfunded.next_from(from).filter(|slot| *slot < round.end)
-            {
-                self.waiting.unfunded.remove(slot);
-                self.fill(slot, out);
-                from = slot + 1;
-                self.turn = from;
-            }
-        }
-    }
-
-    /// Peers for which nothing was free are asked for what is free now.
-    pub(super) fn serve(&mut self, out: &mut Outbox<Action>) {
-        let mut ranking = mem::take(&mut self.waiting.ranking);
-        ranking.clear();
-        // The pending count as starved from here on: if everything is gone before their turn, they are.
-        self.waiting.starve_pending();
-        for slot in self.waiting.starved.iter() {
-            if let Some(peer) = self.peers.get(slot).and_then(Option::as_ref)
-                && self.waiting.may_serve(slot, |piece| peer.pieces.has(piece))
-            {
-                ranking.push(Rank {
-                    snubbed: peer.pipeline.is_snubbed(),
-                    queue: peer.queue.len(),
-                    rate_bytes_per_s: Reverse(peer.pipeline.rate_bytes_per_s(&self.clock, false)),
-                    lot: self.random.below(u32::MAX),
-                    slot,
-                });
-            }
-        }
-        ranking.sort_unstable();
-        self.waiting.clear_supply();
-        for rank in &ranking {
-            if self.is_exhausted() {
-                break;
-            }
-            self.refill(rank.slot, out);
-        }
-        self.waiting.ranking = ranking;
-    }
-
-    /// Fills a peer up for which there may be something that was not there before.
-    pub(super) fn refill(&mut self, slot: usize, out: &mut Outbox<Action>) {
-        self.waiting.starved.remove(slot);
-        self.fill(slot, out);
-    }
-
-    /// Asks a peer for as much as it has room for.
-    pub(super) fn fill(&mut self, slot: usize, out: &mut Outbox<Action>) {
-        while self.peer(slot).is_some_and(|peer| peer.has_room(&self.limits)) {
-            if !self.is_funded() {
-                self.waiting.unfunded.insert(slot);
-                break;
-            }
-            let Some((piece, number)) = self.pick(slot, out) else {
-                self.waiting.starved.insert(slot);
-                break;
+    /// The next free block for a peer, of the first of these classes that has one. Its piece is open.
+    pub(super) fn pick(
+        &mut self,
+        slot: usize,
+        classes: &[Class],
+        out: &mut Outbox<Action>,
+    ) -> Option<(PieceIndex, u32)> {
+        classes.iter().find_map(|class| {
+            let found = self.piece_for(slot, *class)?;
+            let piece = if self.open.is_open(found) || self.begin(found, out) {
+                found
+            } else {
+                // No room for one more piece, not even by giving up another.
+                if let Some(peer) = self.peer_mut(slot) {
+                    peer.held_back = true;
+                }
+                self.begun(slot, *class)?
             };
-            self.request(slot, piece, number, out);
-        }
-        self.arm(slot);
+            self.open.first_free(piece).map(|number| (piece, number))
+        })
     }
 
-    /// The next block for a peer.
-    fn pick(&mut self, slot: usize, out: &mut Outbox<Action>) -> Option<(PieceIndex, u32)> {
-        if !self.waiting.starved.contains(slot)
-            && let Some(piece) = self.begun(slot).or_else(|| self.begin_rarest(slot, out))
-        {
-            return self.open.first_free(piece).map(|number| (piece, number));
-        }
+    /// Whether a class has free blocks at all.
+    pub(super) fn has_free(&self, class: Class) -> bool {
+        !self.open.partial(class).is_empty() || self.order.wanted(class).count() > 0
+    }
+
+    /// Whether a class may have free blocks for a peer.
+    pub(super) fn may_have_free(&self, peer: &Peer, class: Class) -> bool {
+        self.has_free(class) && !self.waiting.is_barren(&peer.barren, class)
+    }
+
+    /// A piece of a class that has free blocks for a peer.
+    fn piece_for(&mut self, slot: usize, class: Class) -> Option<PieceIndex> {
         let peer = self.peers.get(slot)?.as_ref()?;
-        if peer.queue.len() >= ENDGAME_QUEUE || !self.is_endgame() {
+        if !self.may_have_free(peer, class) {
             return None;
         }
-        self.open.duplicate(slot, self.endgame_peers, |piece| peer.pieces.has(piece))
+        if !peer.unchoked {
+            return self.hinted(slot, class, &peer.allowed);
+        }
+        let found = if class == Class::Deadline {
+            self.soonest(slot)
+        } else if self.sequential {
+            self.lowest(slot, class)
+        } else if let Some(piece) = self.current(slot, class).or_else(|| self.suggested_to(slot, class)) {
+            Some(piece)
+        } else if self.gets_its_own(slot, class) {
+            self.rarest(slot, class).or_else(|| self.begun(slot, class))
+        } else {
+            self.begun(slot, class).or_else(|| self.rarest(slot, class))
+        };
+        if found.is_none() {
+            let restricted = class == Class::Header || self.limits.open_pieces_per_peer != u32::MAX;
+            let supplied = self.waiting.supplied(class);
+            let peer = self.peer_mut(slot)?;
+            // What holds a peer back may end with its next block; that it has nothing only with a supply.
+            if restricted {
+                peer.held_back = true;
+            } else {
+                *peer.barren.get_mut(class) = supplied;
+            }
+        }
+        found
     }
 
-    /// An open piece with free blocks that a peer has: that which it was asked for last, or any.
-    fn begun(&mut self, slot: usize) -> Option<PieceIndex> {
-        let peer = self.peers.get(slot)?.as_ref()?;
-        if self.open.partial_bits().get(peer.current) && peer.pieces.has(peer.current) {
-            return Some(peer.current);
+    /// Whether a peer has a piece and may be asked for it, within the limits of open pieces. A header is
+    /// asked of three peers at most, each for its share.
+    pub(super) fn may_ask(&self, slot: usize, class: Class, piece: PieceIndex) -> bool {
+        let Some(peer) = self.peer(slot).filter(|peer| peer.pieces.has(piece)) else { return false };
+        if !peer.unchoked && !peer.allowed.contains(&piece) {
+            return false;
         }
-        let partial = self.open.partial();
-        let near = partial.iter().take(OPEN_LOOK).copied().find(|piece| peer.pieces.has(*piece));
+        let limit = self.limits.open_pieces_per_peer;
+        let within =
+            limit == u32::MAX || peer.is_asked_for(piece) || peer.pieces_asked() < limit.max(1) as usize;
+        within && (class != Class::Header || self.may_share(slot, piece))
+    }
+
+    fn may_share(&self, slot: usize, piece: PieceIndex) -> bool {
+        let cells = self.open.cells(piece);
+        let mut askers: [Option<u16>; MAX_ASKERS] = [None; MAX_ASKERS];
+        let mut own = 0;
+        for asker in cells.iter().flat_map(|cell| cell.askers()).copied() {
+            own += usize::from(usize::from(asker) == slot);
+            if let Some(place) = askers.iter_mut().find(|known| known.is_none_or(|known| known == asker)) {
+                *place = Some(asker);
+            }
+        }
+        let share = cells.len().div_ceil(MAX_ASKERS);
+        if own > 0 { own < share } else { askers.contains(&None) }
+    }
+
+    /// Whether a piece of a class has free blocks.
+    fn is_free(&self, class: Class, piece: PieceIndex) -> bool {
+        self.open.partial_bits(class).get(piece) || self.order.wanted(class).get(piece)
+    }
+
+    /// The piece that a peer was asked for last; of a web server the next one, so that requests join.
+    fn current(&self, slot: usize, class: Class) -> Option<PieceIndex> {
+        let peer = self.peer(slot)?;
+        let current = peer.current?;
+        let piece = match peer.source {
+            Source::Web if !self.open.partial_bits(class).get(current) => PieceIndex(current.0 + 1),
+            Source::Web | Source::Peer { .. } => current,
+        };
+        let goes_on = match peer.source {
+            Source::Web => self.is_free(class, piece),
+            Source::Peer { .. } => self.open.partial_bits(class).get(piece),
+        };
+        (goes_on && self.may_ask(slot, class, piece)).then_some(piece)
+    }
+
+    fn suggested_to(&self, slot: usize, class: Class) -> Option<PieceIndex> {
+        self.hinted(slot, class, &self.peer(slot)?.suggested)
+    }
+
+    /// The first of a peer's hints that is of a class.
+    fn hinted(&self, slot: usize, class: Class, hints: &[PieceIndex]) -> Option<PieceIndex> {
+        let mut hints = hints.iter().copied();
+        hints.find(|piece| self.is_free(class, *piece) && self.may_ask(slot, class, *piece))
+    }
+
+    /// The piece that is wanted soonest.
+    fn soonest(&self, slot: usize) -> Option<PieceIndex> {
+        let class = Class::Deadline;
+        self.due.iter().find(|piece| self.is_free(class, *piece) && self.may_ask(slot, class, *piece))
+    }
+
+    /// The lowest piece of a class.
+    fn lowest(&mut self, slot: usize, class: Class) -> Option<PieceIndex> {
+        let start = self.order.lowest(class).unwrap_or_default();
+        let peer = self.peer(slot)?;
+        let fresh = peer.pieces.first_common_from(self.order.wanted(class), start);
+        let partial = self.open.partial(class);
+        let begun = if partial.len() <= OPEN_LOOK {
+            partial.iter().copied().filter(|piece| self.may_ask(slot, class, *piece)).min()
+        } else {
+            peer.pieces.first_common_from(self.open.partial_bits(class), PieceIndex(0))
+        };
+        let lowest = fresh.into_iter().chain(begun).min();
+        lowest.filter(|piece| self.may_ask(slot, class, *piece)).or(begun)
+    }
+
+    fn gets_its_own(&self, slot: usize, class: Class) -> bool {
+        let Some(peer) = self.peer(slot) else { return false };
+        let fast = peer.pipeline.ahead(OWN_PIECE) >= u64::from(self.geometry.piece_length());
+        class != Class::Header
+            && (peer.source == Source::Web || fast && self.open.partial(class).len() < MANY_BEGUN)
+    }
+
+    /// An open piece with free blocks that a peer has.
+    fn begun(&mut self, slot: usize, class: Class) -> Option<PieceIndex> {
+        let partial = self.open.partial(class);
+        let mut near = partial.iter().take(OPEN_LOOK).copied();
+        let near = near.find(|piece| self.may_ask(slot, class, *piece));
         if near.is_some() || partial.len() <= OPEN_LOOK {
             return near;
         }
         let start = PieceIndex(self.random.below(self.geometry.pieces()));
-        peer.pieces.first_common_from(self.open.partial_bits(), start)
+        let pieces = &self.peer(slot)?.pieces;
+        let far = pieces.first_common_from(self.open.partial_bits(class), start);
+        far.filter(|piece| self.may_ask(slot, class, *piece))
     }
 
-    /// Opens the rarest piece that a peer has: among the rarest of all, or else anywhere.
-    fn begin_rarest(&mut self, slot: usize, out: &mut Outbox<Action>) -> Option<PieceIndex> {
-        let peer = self.peers.get(slot)?.as_ref()?;
-        let rarest = self.order.rarest_first().take(RAREST_LOOK).find(|piece| peer.pieces.has(*piece));
-        let piece = rarest.or_else(|| {
-            let wanted = self.order.wanted();
-            if wanted.count() as usize <= RAREST_LOOK {
-                return None;
-            }
-            let start = PieceIndex(self.random.below(self.geometry.pieces()));
-            peer.pieces.first_common_from(wanted, start)
-        })?;
+    /// The rarest piece that a peer has and that is not open: among the rarest of all, or else anywhere.
+    fn rarest(&mut self, slot: usize, class: Class) -> Option<PieceIndex> {
+        let mut near = self.order.rarest_first(class).take(RAREST_LOOK);
+        let near = near.find(|piece| self.may_ask(slot, class, *piece));
+        if near.is_some() || self.order.wanted(class).count() as usize <= RAREST_LOOK {
+            return near;
+        }
+        let start = PieceIndex(self.random.below(self.geometry.pieces()));
+        let pieces = &self.peer(slot)?.pieces;
+        let far = pieces.first_common_from(self.order.wanted(class), start);
+        far.filter(|piece| self.may_ask(slot, class, *piece))
+    }
+
+    /// Opens a piece, if there is room or another can be given up for it.
+    fn begin(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) -> bool {
         if self.is_crowded() {
-            let idle = self.open.idle()?;
+            let Some(idle) = self.open.idle() else { return false };
             self.give_up(idle);
         }
         self.open_piece(piece, out);
-        Some(piece)
-    }
-
-    fn request(&mut self, slot: usize, piece: PieceIndex, number: u32, out: &mut Outbox<Action>) {
-        let at = self.clock.latest();
-        let Some(block) = self.geometry.block(piece, number) else { return };
-        let Some(peer) = self.peers.get_mut(slot).and_then(Option::as_mut) else { return };
-        peer.ask(Asked { piece, number, at });
-        out.push(Action::Request { peer: peer.key, block });
-        self.open.ask(piece, number, slot);
-        self.requested_bytes += u64::from(block.length);
-        if self.budget != u64::MAX {
-            self.budget = self.budget.saturating_sub(u64::from(block.length));
-        }
-    }
-
-    /// Whether the budget has room for a block.
-    fn is_funded(&self) -> bool {
-        let block = u64::from(self.geometry.piece_length().min(BLOCK_LENGTH));
-        self.budget >= block.min(self.geometry.total_length())
+        true
     }
 
     /// Whether a new piece can only be opened if another is given up.
     pub(super) const fn is_crowded(&self) -> bool {
         self.open.len() >= self.open_limit
-    }
-
-    /// Whether there is nothing that anyone could be asked for.
-    fn is_exhausted(&self) -> bool {
-        self.open.partial().is_empty() && self.order.wanted().count() == 0 && !self.is_endgame()
-    }
-
-    /// Whether blocks are asked for twice: every missing one is asked for, or few are missing at all.
-    pub(super) fn is_endgame(&self) -> bool {
-        let all_asked = self.open.partial().is_empty() && self.order.wanted().count() == 0;
-        let missing = self.open.missing() + self.unopened_blocks();
-        missing > 0 && (all_asked || missing <= self.endgame_threshold)
-    }
-
-    /// Blocks of pieces that are not open.
-    fn unopened_blocks(&self) -> u64 {
-        let wanted = self.order.wanted();
-        let blocks = u64::from(self.geometry.blocks(PieceIndex(0)));
-        let last = PieceIndex(self.geometry.pieces() - 1);
-        let short = if wanted.get(last) { blocks - u64::from(self.geometry.blocks(last)) } else { 0 };
-        u64::from(wanted.count()) * blocks - short
     }
 }

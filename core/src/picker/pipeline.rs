@@ -21,6 +21,14 @@ const MIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many times longer than expected a queue may take.
 const PATIENCE: u64 = 4;
 
+/// How long a peer without a rate is given for its first block.
+const FIRST_ANSWER: Duration = Duration::from_secs(1);
+/// How long a request and its answer are on their way, at a guess.
+const WAY: Duration = Duration::from_millis(100);
+/// How much later than expected a block may come before its peer counts as stalled: more than one
+/// retransmission takes.
+const STALL: Duration = Duration::from_millis(500);
+
 /// The pipeline of one peer.
 #[derive(Clone, Debug)]
 pub(super) struct Pipeline {
@@ -98,8 +106,7 @@ impl Pipeline {
     /// Slow start: one more for each block, until the rate has been seen for a while and says less. From
     /// then on what the rate says, never more than one up a block.
     fn widen(&mut self, limits: &PipelineLimits) {
-        let ahead = self.rate_bytes_per_s.saturating_mul(micros(limits.horizon)) / 1_000_000;
-        let target = u32::try_from(ahead / u64::from(BLOCK_LENGTH)).unwrap_or(u32::MAX);
+        let target = u32::try_from(self.ahead(limits.horizon) / u64::from(BLOCK_LENGTH)).unwrap_or(u32::MAX);
         if self.window < target || (self.slow_start && self.span_us < RATE_SPAN_US) {
             self.window = self.window.saturating_add(1).min(limits.max);
         } else {
@@ -124,6 +131,33 @@ impl Pipeline {
 
     pub(super) const fn snub(&mut self) {
         self.snubbed = true;
+    }
+
+    /// How many bytes it sends in a time, at its rate.
+    pub(super) fn ahead(&self, time: Duration) -> u64 {
+        self.rate_bytes_per_s.saturating_mul(micros(time)) / 1_000_000
+    }
+
+    /// How long a block takes at its rate, if there is one.
+    fn interval(&self) -> Option<Duration> {
+        let block_us = u64::from(BLOCK_LENGTH) * 1_000_000;
+        block_us.checked_div(self.rate_bytes_per_s).map(Duration::from_micros)
+    }
+
+    /// How long it is likely to take to answer one request.
+    pub(super) fn answers_in(&self) -> Duration {
+        self.interval().map_or(FIRST_ANSWER, |interval| interval + WAY)
+    }
+
+    /// When a block is due that has so many others before it.
+    pub(super) fn due_at(&self, ahead: usize) -> Instant {
+        let blocks = u32::try_from(ahead + 1).unwrap_or(u32::MAX);
+        self.owes_since + self.interval().map_or(FIRST_ANSWER, |interval| interval.saturating_mul(blocks))
+    }
+
+    /// When it counts as stalled, if it sends nothing until then: later than when the next block is due.
+    pub(super) fn stalls_at(&self) -> Instant {
+        self.owes_since + self.interval().map_or(FIRST_ANSWER, |interval| interval * 2 + STALL)
     }
 
     /// When the silence has lasted too long, with `queue` requests standing:

@@ -1,11 +1,11 @@
 //! The picker under the law harness.
 #![allow(clippy::expect_used, reason = "nothing but tests and fuzz targets call it: they may fail loudly")]
 
-use super::{Action, Config, Input, Picker, Source};
+use super::{Action, Config, Input, Picker, PipelineLimits, Source, Tier};
 use crate::{
-    Seed,
+    Instant, Seed,
     bitfield::Bitfield,
-    id::{Block, PeerKey, PieceIndex},
+    id::{Block, PackageId, PeerKey, PieceIndex},
     slab::Slab,
     storage::Geometry,
     testing::{Bounds, Dice, Step, Subject},
@@ -23,6 +23,11 @@ pub struct AnyPicker {
     complete: Vec<PieceIndex>,
 }
 
+fn any_tier(dice: &mut Dice) -> Tier {
+    let tiers = [Tier::Skip, Tier::Background, Tier::UserRequested, Tier::LobbyUrgent, Tier::Header];
+    dice.pick(&tiers).copied().unwrap_or_default()
+}
+
 impl Subject for AnyPicker {
     type Machine = Picker;
     type Config = Config;
@@ -33,7 +38,9 @@ impl Subject for AnyPicker {
         self.geometry = Some(geometry);
         let start = u64::from(dice.below(length as u32));
         let padding = start..start + u64::from(dice.below(300_000));
-        let mut config = Config { padding: vec![padding], ..Config::new(geometry) };
+        let pipeline = if dice.chance(1, 4) { PipelineLimits::WORKSHOP } else { PipelineLimits::default() };
+        let tier = if dice.chance(1, 2) { Tier::default() } else { any_tier(dice) };
+        let mut config = Config { padding: vec![padding], tier, pipeline, ..Config::new(geometry) };
         (0..dice.below(3)).for_each(|piece| {
             config.have.set(PieceIndex(piece * 5));
         });
@@ -52,13 +59,15 @@ impl Subject for AnyPicker {
         let Some(peer) = dice.pick(&self.here).copied().filter(|_| dice.chance(19, 20)) else {
             let peer = self.keys.insert(());
             self.here.push(peer);
-            return Input::PeerJoined { peer, source: Source::Peer { fast: dice.chance(1, 2) } };
+            let source =
+                if dice.chance(1, 8) { Source::Web } else { Source::Peer { fast: dice.chance(1, 2) } };
+            return Input::PeerJoined { peer, source };
         };
         let pieces = self.geometry.map_or(0, |geometry| geometry.pieces());
         let piece = PieceIndex(dice.below(pieces + 1));
         let any = Block { piece, begin: 16_384 * dice.below(5), length: 16_384 };
         let (asker, asked) = dice.pick(&self.asked).copied().unwrap_or((peer, any));
-        match dice.below(26) {
+        match dice.below(33) {
             0 => {
                 self.keys.remove(peer);
                 self.here.retain(|here| *here != peer);
@@ -85,6 +94,16 @@ impl Subject for AnyPicker {
             19 => Input::Budget { bytes: u64::from(dice.below(40)) * 16_384 },
             20 => Input::Budget { bytes: u64::MAX },
             21 => Input::Block { peer, block: any },
+            22 | 23 => {
+                let start = dice.below(pieces + 2);
+                let pieces = start..start + dice.below(pieces + 2);
+                Input::Package { package: PackageId(dice.below(4)), pieces, tier: any_tier(dice) }
+            }
+            24 => Input::Deadline { piece, at: Some(Instant::from_micros(u64::from(dice.below(1 << 30)))) },
+            25 => Input::Deadline { piece, at: None },
+            26 => Input::Sequential(dice.chance(1, 2)),
+            27 => Input::Suggested { peer, piece },
+            28 => Input::AllowedFast { peer, piece },
             _ => Input::Block { peer: asker, block: asked },
         }
     }

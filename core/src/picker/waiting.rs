@@ -1,6 +1,9 @@
 //! Peers that could be asked for more, but for which there was nothing to ask, or no budget.
 
-use super::slots::Slots;
+use super::{
+    slots::Slots,
+    tier::{Class, PerClass},
+};
 use crate::id::PieceIndex;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -22,6 +25,10 @@ pub(super) struct Waiting {
     fresh: Vec<PieceIndex>,
     /// Anything may have free blocks again.
     anything: bool,
+    /// Something of a class that pre-empts may have free blocks again.
+    pub(super) urgent: bool,
+    /// How often something of a class came free.
+    supplies: PerClass<u32>,
     /// Room to rank those who are served.
     pub(super) ranking: Vec<Rank>,
 }
@@ -45,8 +52,11 @@ impl Waiting {
         self.pending.remove(slot);
     }
 
-    /// A block of `piece` is free again.
-    pub(super) fn supply(&mut self, piece: PieceIndex) {
+    /// A block of `piece`, which is of this class, is free again.
+    pub(super) fn supply(&mut self, piece: PieceIndex, class: Class) {
+        let supplies = self.supplies.get_mut(class);
+        *supplies = supplies.wrapping_add(1);
+        self.urgent |= Class::PRE_EMPTING.contains(&class);
         if self.fresh.last() == Some(&piece) || self.anything {
             return;
         }
@@ -59,8 +69,21 @@ impl Waiting {
 
     /// There may be something for everybody.
     pub(super) fn supply_anything(&mut self) {
+        self.supplies.iter_mut().for_each(|supplies| *supplies = supplies.wrapping_add(1));
+        self.urgent = true;
         self.anything = true;
         self.fresh.clear();
+    }
+
+    /// Names the last supply of a class, for [`is_barren`](Self::is_barren).
+    pub(super) const fn supplied(&self, class: Class) -> u32 {
+        // Not zero: with that nobody is barren.
+        *self.supplies.get(class) | 1 << 31
+    }
+
+    /// Whether nothing of a class came free since a peer found nothing in it.
+    pub(super) const fn is_barren(&self, barren: &PerClass<u32>, class: Class) -> bool {
+        *barren.get(class) == self.supplied(class)
     }
 
     /// Whether there is anybody to serve.

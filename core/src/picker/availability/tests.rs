@@ -7,11 +7,15 @@ impl Availability {
         for (place, piece) in self.order.iter().enumerate() {
             assert_eq!(self.place[*piece as usize] as usize, place);
             let level = self.copies[*piece as usize] as usize;
-            let Level { start, middle } = self.levels[level];
+            let class = self.class(PieceIndex(*piece));
+            for other in Class::ALL {
+                let run = self.levels[level].run(other);
+                assert_eq!(class == Some(other), run.contains(&(place as u32)));
+                assert_eq!(class == Some(other), self.wanted(other).get(PieceIndex(*piece)));
+                assert_eq!(self.occupied.get(other).contains(level), !run.is_empty());
+            }
             let end = self.levels.get(level + 1).map_or(self.order.len() as u32, |next| next.start);
-            assert!(start <= middle && middle <= end && (start..end).contains(&(place as u32)));
-            assert_eq!(self.wanted.get(PieceIndex(*piece)), (place as u32) < middle);
-            assert_eq!(self.occupied.contains(level), start < middle);
+            assert!((self.levels[level].start..end).contains(&(place as u32)));
         }
     }
 }
@@ -19,11 +23,12 @@ impl Availability {
 proptest! {
     #[test]
     fn the_order_stays_sorted_and_counts_equal_a_recount(
-        changes in proptest::collection::vec((0_u32..25, 0_u8..8), 0..400)
+        changes in proptest::collection::vec((0_u32..25, 0_u8..14), 0..400)
     ) {
         let mut random = Random::new([3; 32]);
-        let mut all = Availability::new(20, &mut random);
-        let (mut copies, mut wanted) = ([0_u32; 20], [true; 20]);
+        let user = Some(Class::UserRequested);
+        let mut all = Availability::new(vec![user; 20], &mut random);
+        let (mut copies, mut classes) = ([0_u32; 20], [user; 20]);
         for (piece, change) in changes {
             let index = PieceIndex(piece);
             let every = (0..20).filter(|other| piece > 0 && other % piece == 0).map(PieceIndex);
@@ -51,16 +56,22 @@ proptest! {
                     known.into_iter().for_each(|copies| *copies = copies.saturating_sub(1));
                 }
                 (_, known) => {
-                    let changed = all.set_wanted(index, change == 4, &mut random);
-                    prop_assert_eq!(changed, known.is_some() && wanted[piece as usize] != (change == 4));
-                    wanted.get_mut(piece as usize).into_iter().for_each(|wanted| *wanted = change == 4);
+                    let class = Class::ALL.get(change as usize % 8).copied();
+                    let changed = all.set_class(index, class, &mut random);
+                    prop_assert_eq!(changed, known.is_some() && classes[piece as usize] != class);
+                    classes.get_mut(piece as usize).into_iter().for_each(|known| *known = class);
                 }
             }
             all.check();
         }
-        let rarest: Vec<u32> = all.rarest_first().map(|piece| copies[piece.0 as usize]).collect();
-        prop_assert!(rarest.is_sorted());
-        prop_assert_eq!(rarest.len(), wanted.iter().filter(|wanted| **wanted).count());
+        for class in Class::ALL {
+            let of_class = |piece: &usize| classes[*piece] == Some(class);
+            let rarest: Vec<u32> = all.rarest_first(class).map(|piece| copies[piece.0 as usize]).collect();
+            prop_assert!(rarest.is_sorted());
+            prop_assert_eq!(rarest.len(), (0..20).filter(of_class).count());
+            let lowest = all.lowest(class).map(|piece| piece.0 as usize);
+            prop_assert_eq!(lowest, (0..20).find(of_class));
+        }
         prop_assert!((0..20).all(|piece| all.of(PieceIndex(piece)) == copies[piece as usize]));
     }
 }
@@ -69,9 +80,9 @@ proptest! {
 fn equals_come_in_another_order_for_another_seed() {
     let order = |seed| {
         let mut random = Random::new([seed; 32]);
-        let mut all = Availability::new(50, &mut random);
+        let mut all = Availability::new(vec![Some(Class::Background); 50], &mut random);
         (0..50).for_each(|piece| all.raise(PieceIndex(piece), &mut random));
-        all.rarest_first().collect::<Vec<_>>()
+        all.rarest_first(Class::Background).collect::<Vec<_>>()
     };
     assert_ne!(order(1), order(2));
     assert_eq!(order(1), order(1));

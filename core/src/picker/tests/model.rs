@@ -4,7 +4,6 @@
 use super::super::*;
 use crate::{
     Instant, Machine, Outbox,
-    id::BLOCK_LENGTH,
     slab::{Key, Slab},
     storage::Geometry,
 };
@@ -24,21 +23,26 @@ pub(super) struct World {
     pub(super) have: Vec<bool>,
     pub(super) here: BTreeSet<Block>,
     pub(super) complete: BTreeSet<PieceIndex>,
-    packages: BTreeMap<PackageId, (Range<u32>, Tier)>,
-    budget: u64,
+    pub(super) packages: BTreeMap<PackageId, (Range<u32>, Tier)>,
+    pub(super) due: BTreeSet<PieceIndex>,
+    pub(super) budget: u64,
 }
 
 /// A peer as it is.
 #[derive(Clone, Debug)]
 pub(super) struct Other {
     pub(super) key: PeerKey,
-    fast: bool,
+    pub(super) source: Source,
     pub(super) unchoked: bool,
-    interested: bool,
+    pub(super) interested: bool,
     pub(super) has: Vec<bool>,
-    reqq: usize,
+    /// What it sends while it chokes us.
+    pub(super) allowed: BTreeSet<PieceIndex>,
+    pub(super) reqq: usize,
     /// What it was asked for, the oldest first.
     pub(super) asked: Vec<Block>,
+    /// How much that was before the call.
+    pub(super) asked_before: usize,
     /// What was taken back, and when.
     pub(super) late: Vec<(Block, Instant)>,
 }
@@ -55,6 +59,7 @@ impl World {
             here: BTreeSet::new(),
             complete: BTreeSet::new(),
             packages: BTreeMap::new(),
+            due: BTreeSet::new(),
             budget: u64::MAX,
             have,
             config,
@@ -68,18 +73,25 @@ impl World {
     }
 
     pub(super) fn join(&mut self, fast: bool) -> PeerKey {
+        self.join_as(Source::Peer { fast })
+    }
+
+    pub(super) fn join_as(&mut self, source: Source) -> PeerKey {
         let key = self.keys.insert(());
+        let web = source == Source::Web;
         self.peers.push(Other {
             key,
-            fast,
-            unchoked: false,
+            source,
+            unchoked: web,
             interested: false,
-            has: vec![false; self.have.len()],
+            has: vec![web; self.have.len()],
+            allowed: BTreeSet::new(),
             reqq: usize::MAX,
             asked: Vec::new(),
+            asked_before: 0,
             late: Vec::new(),
         });
-        self.tell(Input::PeerJoined { peer: key, source: Source::Peer { fast } });
+        self.tell(Input::PeerJoined { peer: key, source });
         key
     }
 
@@ -170,11 +182,17 @@ impl World {
     pub(super) fn finish(&mut self) {
         self.tell(Input::Budget { bytes: u64::MAX });
         self.verify();
+        // A web server's own time-outs are not the picker's.
+        for other in self.peers.clone().iter().filter(|other| other.source == Source::Web) {
+            self.tell(Input::PeerLeft { peer: other.key });
+        }
         let seed = self.seed(true);
         for _ in 0..10_000 {
-            if self.picker.is_complete() {
+            if self.picker.is_finished() {
                 assert_eq!(self.picker.requested_bytes(), 0);
-                assert_eq!(self.picker.open_pieces(), 0);
+                let held = |piece: usize| self.have[piece] || self.tier(piece) == Tier::Skip;
+                assert!((0..self.have.len()).all(held));
+                assert!(!self.picker.is_complete() || self.picker.open_pieces() == 0);
                 return;
             }
             let step = if self.answer(seed) { 1 } else { 1000 };
@@ -198,6 +216,7 @@ impl World {
             Input::Verified { piece } => {
                 if let Some(have) = self.have.get_mut(piece.0 as usize) {
                     *have = true;
+                    self.due.remove(piece);
                     self.complete.remove(piece);
                 }
                 return;
@@ -215,10 +234,15 @@ impl World {
             }
             Input::PeerJoined { .. }
             | Input::Block { .. }
-            | Input::Deadline { .. }
             | Input::Sequential(_)
-            | Input::Suggested { .. }
-            | Input::AllowedFast { .. } => return,
+            | Input::Suggested { .. } => return,
+            Input::Deadline { piece, at } => {
+                self.due.remove(piece);
+                if at.is_some() && self.have.get(piece.0 as usize) == Some(&false) {
+                    self.due.insert(*piece);
+                }
+                return;
+            }
             Input::Package { package, pieces, tier } => {
                 self.packages.insert(*package, (pieces.clone(), *tier));
                 return;
@@ -230,12 +254,13 @@ impl World {
             | Input::Choked { peer }
             | Input::Unchoked { peer }
             | Input::RequestLimit { peer, .. }
+            | Input::AllowedFast { peer, .. }
             | Input::Rejected { peer, .. } => *peer,
         };
         let Some(other) = self.peers.iter_mut().find(|other| other.key == key) else { return };
         other.note(input);
-        let Other { fast, unchoked, has, asked, late, .. } = other;
-        if !*fast {
+        let Other { source, unchoked, has, asked, late, .. } = other;
+        if *source != (Source::Peer { fast: true }) {
             let (lost, kept) = asked.drain(..).partition(|block| !*unchoked || !has[block.piece.0 as usize]);
             let lost: Vec<Block> = lost;
             late.extend(lost.into_iter().map(|block| (block, now)));
@@ -250,7 +275,8 @@ impl World {
         };
         let asked = other.asked.iter().position(|asked| *asked == block).map(|at| other.asked.remove(at));
         let late = other.late.iter().position(|late| late.0 == block);
-        assert!(!stored || asked.is_some() || late.is_some(), "stored what nobody asked for");
+        let unasked = asked.is_none() && late.is_none();
+        assert!(!stored || !unasked || other.source == Source::Web, "stored what nobody asked for");
         assert!(asked.is_none() || stored, "did not store what was asked for");
         if asked.is_none() {
             late.map(|at| other.late.remove(at));
@@ -260,93 +286,6 @@ impl World {
             // A piece that was given up begins anew: what was here of it comes again.
             self.here.insert(block);
         }
-    }
-
-    fn check(&mut self, actions: &mut [Action]) {
-        let mut doubled = false;
-        for action in actions {
-            match *action {
-                Action::Request { peer, block } => doubled |= self.check_request(peer, block),
-                Action::Cancel { peer, block } => {
-                    let now = self.now;
-                    let other = self.other(peer);
-                    let at = other.asked.iter().position(|asked| *asked == block).expect("cancelled");
-                    other.asked.remove(at);
-                    other.late.push((block, now));
-                }
-                Action::Interested { peer } => assert!(!mem::replace(&mut self.other(peer).interested, true)),
-                Action::NotInterested { peer } => {
-                    assert!(mem::replace(&mut self.other(peer).interested, false));
-                }
-                Action::Pad { block } => {
-                    assert!(self.is_padding(block));
-                    self.here.insert(block);
-                }
-                Action::Complete { piece } => {
-                    for number in 0..self.config.geometry.blocks(piece) {
-                        let block = self.config.geometry.block(piece, number).expect("inside");
-                        assert!(self.here.contains(&block), "{block:?} is not here");
-                    }
-                    assert!(!self.have[piece.0 as usize] && self.complete.insert(piece), "completed twice");
-                }
-                Action::Store { .. } | Action::Discard { .. } | Action::Snubbed { .. } => {}
-            }
-        }
-        assert!(!doubled || self.picker.is_endgame(), "asked twice outside endgame");
-        self.recount();
-    }
-
-    /// Whether the block was asked for elsewhere.
-    fn check_request(&mut self, peer: PeerKey, block: Block) -> bool {
-        let elsewhere = self.peers.iter().filter(|other| other.asked.contains(&block)).count();
-        assert!(elsewhere < self.config.endgame_peers as usize, "asked of too many");
-        let number = block.begin / BLOCK_LENGTH;
-        assert_eq!(self.config.geometry.block(block.piece, number), Some(block));
-        assert!(!self.have[block.piece.0 as usize] && !self.complete.contains(&block.piece));
-        assert!(!self.is_padding(block), "asked for padding");
-        assert!(self.budget >= u64::from(block.length), "over the budget");
-        if self.budget != u64::MAX {
-            self.budget -= u64::from(block.length);
-        }
-        let max = self.config.pipeline.max as usize;
-        let other = self.other(peer);
-        assert!(other.unchoked && other.interested && other.has[block.piece.0 as usize]);
-        assert!(!other.asked.contains(&block), "asked twice at once");
-        other.asked.push(block);
-        assert!(other.asked.len() <= other.reqq.min(max), "asked for too much");
-        elsewhere > 0
-    }
-
-    /// The highest tier of the packages that use a piece.
-    pub(super) fn tier(&self, piece: usize) -> Tier {
-        let using = self.packages.values().filter(|(pieces, _)| pieces.contains(&(piece as u32)));
-        using.map(|(_, tier)| *tier).max().unwrap_or(self.config.tier)
-    }
-
-    fn is_padding(&self, block: Block) -> bool {
-        let start = self.config.geometry.block_offset(block);
-        let end = start + u64::from(block.length);
-        self.config.padding.iter().any(|run| run.start <= start && end <= run.end)
-    }
-
-    fn recount(&self) {
-        for piece in 0..self.have.len() {
-            let copies = self.peers.iter().filter(|other| other.has[piece]).count();
-            assert_eq!(self.picker.availability(PieceIndex(piece as u32)) as usize, copies);
-            assert_eq!(self.picker.have().get(PieceIndex(piece as u32)), self.have[piece]);
-        }
-        let mut requested = 0;
-        for other in &self.peers {
-            let needed = |piece: &usize| !self.have[*piece] && self.tier(*piece) != Tier::Skip;
-            let wanted = (0..self.have.len()).filter(|piece| other.has[*piece] && needed(piece)).count();
-            assert_eq!(self.picker.wanted_from(other.key) as usize, wanted);
-            assert_eq!(other.interested, wanted > 0, "interest");
-            assert_eq!(self.picker.is_seed(other.key), other.has.iter().all(|has| *has));
-            let stats = self.picker.peer_stats(other.key).expect("joined");
-            assert_eq!(stats.queue as usize, other.asked.len());
-            requested += other.asked.iter().map(|block| u64::from(block.length)).sum::<u64>();
-        }
-        assert_eq!(self.picker.requested_bytes(), requested);
     }
 }
 
@@ -362,6 +301,11 @@ impl Other {
                 let has = matches!(input, Input::Have { .. });
                 self.has.get_mut(piece.0 as usize).into_iter().for_each(|known| *known = has);
             }
+            Input::AllowedFast { piece, .. } => {
+                if self.source == (Source::Peer { fast: true }) && (piece.0 as usize) < self.has.len() {
+                    self.allowed.insert(*piece);
+                }
+            }
             Input::Unchoked { .. } => self.unchoked = true,
             Input::Choked { .. } => self.unchoked = false,
             Input::RequestLimit { requests, .. } => self.reqq = (*requests).max(1) as usize,
@@ -369,7 +313,11 @@ impl Other {
                 if let Some(at) = self.late.iter().position(|late| late.0 == *block) {
                     self.late.remove(at);
                 } else {
+                    let before = self.asked.len();
                     self.asked.retain(|asked| asked != block);
+                    if !self.unchoked && self.asked.len() < before {
+                        self.allowed.remove(&block.piece);
+                    }
                 }
             }
             Input::Bitfield { .. }
@@ -378,7 +326,6 @@ impl Other {
             | Input::Deadline { .. }
             | Input::Sequential(_)
             | Input::Suggested { .. }
-            | Input::AllowedFast { .. }
             | Input::PeerLeft { .. }
             | Input::Block { .. }
             | Input::Verified { .. }

@@ -20,7 +20,7 @@ struct Draw {
 
 fn any_draw() -> impl Strategy<Value = Draw> {
     let wait = prop_oneof![10 => Just(0_u32), 5 => 0_u32..50, 1 => 0_u32..20_000];
-    (0_u8..40, any::<u8>(), any::<u8>(), wait).prop_map(|(what, who, which, wait_ms)| Draw {
+    (0_u8..56, any::<u8>(), any::<u8>(), wait).prop_map(|(what, who, which, wait_ms)| Draw {
         what,
         who,
         which,
@@ -35,7 +35,10 @@ impl World {
         let other = if self.peers.is_empty() { None } else { Some(who as usize % self.peers.len()) };
         let Some(other) = other.filter(|_| what > 1).map(|at| self.peers[at].clone()) else {
             if self.peers.len() < 6 {
-                self.join(which % 2 == 0);
+                self.join_as(match which % 8 {
+                    0 => Source::Web,
+                    which => Source::Peer { fast: which % 2 == 0 },
+                });
             }
             return;
         };
@@ -71,6 +74,16 @@ impl World {
                 Some(piece) => Input::Verified { piece: *piece },
                 None => return,
             },
+            32 | 33 => Input::Package {
+                package: PackageId(u32::from(who % 4)),
+                pieces: u32::from(which % 16)..u32::from(which % 16 + which / 32),
+                tier: tier(which / 3),
+            },
+            34 => Input::Deadline { piece, at: Some(self.now + Duration::from_millis(u64::from(who))) },
+            35 => Input::Deadline { piece, at: None },
+            36 => Input::Sequential(which % 2 == 0),
+            37 => Input::Suggested { peer, piece },
+            38 | 39 => Input::AllowedFast { peer, piece },
             _ => match asked {
                 Some(block) => Input::Block { peer, block },
                 None => return,
@@ -84,6 +97,10 @@ impl World {
     }
 }
 
+fn tier(number: u8) -> Tier {
+    [Tier::Skip, Tier::Background, Tier::UserRequested, Tier::LobbyUrgent, Tier::Header][number as usize % 5]
+}
+
 proptest! {
     #[test]
     fn whatever_happens_the_picker_keeps_its_word_and_an_honest_peer_ends_it(
@@ -93,11 +110,12 @@ proptest! {
         padded in any::<bool>(),
         endgame_peers in 1_u32..=3,
         crowded in any::<bool>(),
+        rest in 0_u8..5,
     ) {
         let length = (pieces * 65_536).saturating_sub(short).max(1);
         let geometry = Geometry::new(65_536, length).expect("valid");
         let padding = if padded { vec![20_000..70_000, 100_000..200_000, 262_144..400_000] } else { vec![] };
-        let mut world = World::new(Config { padding, endgame_peers, ..Config::new(geometry) });
+        let mut world = World::new(Config { padding, endgame_peers, tier: tier(rest), ..Config::new(geometry) });
         if crowded {
             world.picker.open_limit = 2;
         }

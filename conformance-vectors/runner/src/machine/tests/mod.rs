@@ -1,7 +1,8 @@
 //! Machines recorded into vectors, and what replaying them finds.
 
+mod choker;
 mod engine;
-mod parts;
+mod picker;
 mod replaying;
 mod streams;
 

@@ -1,0 +1,191 @@
+//! What the naive world holds the picker to, after every call.
+
+use super::{
+    super::{cell::Cell, tier::Class, *},
+    model::{Other, World},
+};
+use crate::id::BLOCK_LENGTH;
+use alloc::vec::Vec;
+use core::mem;
+
+impl World {
+    pub(super) fn check(&mut self, actions: &mut [Action]) {
+        let mut doubled = false;
+        self.peers.iter_mut().for_each(|other| other.asked_before = other.asked.len());
+        for action in actions {
+            match *action {
+                Action::Request { peer, block } => doubled |= self.check_request(peer, block),
+                Action::Cancel { peer, block } => {
+                    let now = self.now;
+                    let other = self.other(peer);
+                    let at = other.asked.iter().position(|asked| *asked == block).expect("cancelled");
+                    other.asked.remove(at);
+                    other.late.push((block, now));
+                }
+                Action::Interested { peer } => assert!(!mem::replace(&mut self.other(peer).interested, true)),
+                Action::NotInterested { peer } => {
+                    assert!(mem::replace(&mut self.other(peer).interested, false));
+                }
+                Action::Pad { block } => {
+                    assert!(self.is_padding(block));
+                    self.here.insert(block);
+                }
+                Action::Complete { piece } => {
+                    for number in 0..self.config.geometry.blocks(piece) {
+                        let block = self.config.geometry.block(piece, number).expect("inside");
+                        assert!(self.here.contains(&block), "{block:?} is not here");
+                    }
+                    assert!(!self.have[piece.0 as usize] && self.complete.insert(piece), "completed twice");
+                }
+                Action::Store { .. } | Action::Discard { .. } | Action::Snubbed { .. } => {}
+            }
+        }
+        assert!(!doubled || self.picker.is_endgame(), "asked twice outside endgame");
+        self.recount();
+        self.check_nothing_waits();
+    }
+
+    /// Whether the block was asked for elsewhere.
+    fn check_request(&mut self, peer: PeerKey, block: Block) -> bool {
+        let elsewhere = self.peers.iter().filter(|other| other.asked.contains(&block)).count();
+        assert!(elsewhere < self.config.endgame_peers as usize, "asked of too many");
+        let number = block.begin / BLOCK_LENGTH;
+        assert_eq!(self.config.geometry.block(block.piece, number), Some(block));
+        assert!(!self.have[block.piece.0 as usize] && !self.complete.contains(&block.piece));
+        assert!(!self.is_padding(block), "asked for padding");
+        assert!(self.budget >= u64::from(block.length), "over the budget");
+        if self.budget != u64::MAX {
+            self.budget -= u64::from(block.length);
+        }
+        if elsewhere == 0 {
+            self.check_choice(peer, block);
+        }
+        let max = self.config.pipeline.max as usize;
+        let other = self.other(peer);
+        assert!(other.interested && other.has[block.piece.0 as usize]);
+        assert!(other.unchoked || other.allowed.contains(&block.piece), "asked while it chokes us");
+        assert!(!other.asked.contains(&block), "asked twice at once");
+        other.asked.push(block);
+        let whole = if other.source == Source::Web { 4 } else { 0 };
+        // A peer that lowers its limit keeps what stands, and one may take the place of another.
+        let most = other.reqq.min(max).max(whole).max(other.asked_before);
+        assert!(other.asked.len() <= most, "asked for too much");
+        elsewhere > 0
+    }
+
+    /// Nothing more urgent is free for this peer. Not so where limits of open pieces stand against it, or
+    /// those of a header.
+    fn check_choice(&mut self, peer: PeerKey, block: Block) {
+        let class = self.class(block.piece);
+        assert!(class.is_some(), "asked for what is skipped");
+        let other = self.other(peer).clone();
+        if self.picker.is_crowded() || !other.unchoked {
+            return;
+        }
+        for free in self.free_for(&other) {
+            let rank = self.class(free.piece);
+            assert!(rank >= class || rank == Some(Class::Header), "{block:?} before {free:?}");
+        }
+    }
+
+    /// The class of a piece that is not held.
+    fn class(&self, piece: PieceIndex) -> Option<Class> {
+        Class::of(self.tier(piece.0 as usize), self.due.contains(&piece))
+    }
+
+    /// Every block that is neither here nor asked for, and that this peer has.
+    fn free_for(&self, other: &Other) -> Vec<Block> {
+        let geometry = self.config.geometry;
+        let pieces = (0..geometry.pieces()).map(PieceIndex);
+        let wanted = pieces.filter(|piece| {
+            let at = piece.0 as usize;
+            other.has[at] && !self.have[at] && !self.complete.contains(piece) && self.class(*piece).is_some()
+        });
+        let blocks = wanted.flat_map(|piece| {
+            (0..geometry.blocks(piece)).filter_map(move |number| geometry.block(piece, number))
+        });
+        let is_here = |block: &Block| {
+            let cell = self.picker.open.cell(block.piece, block.begin / BLOCK_LENGTH);
+            cell.is_some_and(Cell::is_here)
+        };
+        let is_free = |block: &Block| {
+            !is_here(block)
+                && !self.is_padding(*block)
+                && !self.peers.iter().any(|other| other.asked.contains(block))
+        };
+        blocks.filter(is_free).collect()
+    }
+
+    /// Nobody who could be asked for more goes idle, and nobody is full of the background while something
+    /// urgent is free for it.
+    fn check_nothing_waits(&self) {
+        let limited = self.config.pipeline.open_pieces_per_peer != u32::MAX;
+        if limited || self.budget < u64::from(BLOCK_LENGTH) || self.picker.is_crowded() {
+            return;
+        }
+        for other in self.peers.iter().filter(|other| other.unchoked && other.interested) {
+            let Some(stats) = self.picker.peer_stats(other.key) else { continue };
+            let Some(known) = self.picker.peer(other.key.index()) else { continue };
+            if known.holds_until.is_some() || other.source == Source::Web && stats.queue > 0 {
+                continue;
+            }
+            let free = self.free_for(other);
+            let mut free = free.iter().filter(|block| self.class(block.piece) != Some(Class::Header));
+            if stats.queue < stats.depth {
+                assert_eq!(free.next(), None, "{:?} is idle", other.key);
+            } else if free.any(|block| self.class(block.piece) < Some(Class::Background)) {
+                let victim = other.asked.iter().find(|asked| {
+                    let cell = self.picker.open.cell(asked.piece, asked.begin / BLOCK_LENGTH);
+                    self.class(asked.piece) == Some(Class::Background)
+                        && cell.is_some_and(|cell| !cell.is_spared())
+                });
+                assert_eq!(victim, None, "more urgent blocks are free for {:?}", other.key);
+            }
+        }
+    }
+
+    /// Whether some block of a piece is here or asked for.
+    pub(super) fn begun(&self, piece: u32) -> bool {
+        let of = |block: &Block| block.piece.0 == piece;
+        self.have[piece as usize]
+            || self.here.iter().any(of)
+            || self.peers.iter().any(|other| other.asked.iter().any(of))
+    }
+
+    /// The highest tier of the packages that use a piece.
+    pub(super) fn tier(&self, piece: usize) -> Tier {
+        let using = self.packages.values().filter(|(pieces, _)| pieces.contains(&(piece as u32)));
+        using.map(|(_, tier)| *tier).max().unwrap_or(self.config.tier)
+    }
+
+    fn is_padding(&self, block: Block) -> bool {
+        let start = self.config.geometry.block_offset(block);
+        let end = start + u64::from(block.length);
+        self.config.padding.iter().any(|run| run.start <= start && end <= run.end)
+    }
+
+    fn recount(&self) {
+        for piece in 0..self.have.len() {
+            let copies = self.peers.iter().filter(|other| other.has[piece]).count();
+            assert_eq!(self.picker.availability(PieceIndex(piece as u32)) as usize, copies);
+            assert_eq!(self.picker.have().get(PieceIndex(piece as u32)), self.have[piece]);
+        }
+        let mut requested = 0;
+        for other in &self.peers {
+            let needed = |piece: &usize| !self.have[*piece] && self.tier(*piece) != Tier::Skip;
+            let wanted = (0..self.have.len()).filter(|piece| other.has[*piece] && needed(piece)).count();
+            assert_eq!(self.picker.wanted_from(other.key) as usize, wanted);
+            assert_eq!(other.interested, wanted > 0, "interest");
+            assert_eq!(self.picker.is_seed(other.key), other.has.iter().all(|has| *has));
+            let stats = self.picker.peer_stats(other.key).expect("joined");
+            assert_eq!(stats.queue as usize, other.asked.len());
+            for block in &other.asked {
+                let cell = self.picker.open.cell(block.piece, block.begin / BLOCK_LENGTH);
+                let known = cell.is_some_and(|cell| cell.askers().contains(&(other.key.index() as u16)));
+                assert!(known, "{block:?} is asked for, and forgotten");
+            }
+            requested += other.asked.iter().map(|block| u64::from(block.length)).sum::<u64>();
+        }
+        assert_eq!(self.picker.requested_bytes(), requested);
+    }
+}
