@@ -79,7 +79,7 @@ impl Engine {
             swarm::Action::FetchMore { token, bytes } => {
                 return out.push(Action::FetchMore { torrent, token, bytes });
             }
-            swarm::Action::CancelFetch { token } => {
+            swarm::Action::CancelFetch(token) => {
                 return out.push(Action::CancelFetch { torrent, token });
             }
             swarm::Action::SaveResume { have, clean } => {
@@ -105,7 +105,7 @@ impl Engine {
             }
             swarm::Action::PieceVerified { piece, from } => Event::PieceVerified { info_hash, piece, from },
             swarm::Action::PieceFailed { piece } => Event::PieceFailed { info_hash, piece },
-            swarm::Action::WebSeedUp { url } => Event::WebSeedUp { info_hash, url },
+            swarm::Action::WebSeedUp(url) => Event::WebSeedUp { info_hash, url },
             swarm::Action::WebSeedGone { url, downloaded_bytes, why, retry_after } => {
                 Event::WebSeedGone { info_hash, url, downloaded_bytes, why, retry_after }
             }

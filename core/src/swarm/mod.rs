@@ -37,7 +37,7 @@ mod web;
 
 use crate::{
     bitfield::Bitfield,
-    fetch::{FetchError, Fetched, Request},
+    fetch::{Fetched, Request},
     ic::{Capabilities, Verified},
     id::{ComputeToken, FetchToken, FileIndex, InfoHash, PeerId, PeerKey, PieceIndex, StreamId},
     metainfo::{self, Info},
@@ -57,6 +57,7 @@ use thiserror::Error;
 pub use machine::Swarm;
 pub use plan::{Plan, Reader, SeedGoal};
 pub use players::{AuthFailure, Community};
+pub use web::WebSeedEnd;
 
 /// What can happen to a swarm.
 #[derive(Clone, Debug, PartialEq)]
@@ -222,16 +223,10 @@ pub enum Action {
         /// Bytes.
         bytes: u64,
     },
-    /// Nothing more of a fetch is wanted.
-    CancelFetch {
-        /// Of which.
-        token: FetchToken,
-    },
-    /// A web seed answers as it should.
-    WebSeedUp {
-        /// Which.
-        url: String,
-    },
+    /// Nothing more of this fetch is wanted.
+    CancelFetch(FetchToken),
+    /// The web seed at this URL answers as it should.
+    WebSeedUp(String),
     /// A web seed is asked for nothing more.
     WebSeedGone {
         /// Which.
@@ -571,37 +566,6 @@ pub enum PeerEnd {
     /// The torrent was paused, removed or failed, or the engine stops.
     #[error("the torrent was stopped")]
     Stopped,
-}
-
-/// Why a web seed is asked for nothing more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
-#[non_exhaustive]
-pub enum WebSeedEnd {
-    /// Nothing more is wanted, for now at least.
-    #[error("nothing more is wanted of it")]
-    Idle,
-    /// The fetch failed.
-    #[error("{0}")]
-    Fetch(FetchError),
-    /// It answered with this HTTP status, which is neither 200 nor 206.
-    #[error("the server answered {0}")]
-    Status(u16),
-    /// It sent other bytes than those it was asked for, or its file has another length.
-    #[error("the server sent other bytes than it was asked for")]
-    WrongRange,
-    /// What it sent ended early.
-    #[error("the server sent too little")]
-    TooShort,
-    /// It sent more than there is.
-    #[error("the server sent too much")]
-    TooLong,
-    /// It alone sent a piece that failed its hash.
-    #[error("sent a corrupt piece")]
-    CorruptPiece,
-    /// It is not an HTTP address.
-    #[error("not an HTTP address")]
-    BadUrl,
 }
 
 /// Why a stream failed, in the system's terms.

@@ -263,7 +263,7 @@ impl Subject for AnySwarm {
                     let fetch = self.fetches.iter_mut().find(|fetch| fetch.token == *token);
                     fetch.expect("a fetch under way").credit += bytes;
                 }
-                Action::CancelFetch { token } => {
+                Action::CancelFetch(token) => {
                     let before = self.fetches.len();
                     self.fetches.retain(|fetch| fetch.token != *token);
                     assert_eq!(self.fetches.len() + 1, before, "what is cancelled is under way");

@@ -17,11 +17,12 @@
 //! with a wrong hash is not asked again.
 
 mod address;
+mod end;
 mod run;
 #[cfg(test)]
 mod tests;
 
-use super::{Action, WebSeedEnd, machine::Swarm};
+use super::{Action, machine::Swarm};
 use crate::{
     Deadline, Instant, Outbox,
     fetch::{Fetched, Head},
@@ -31,7 +32,8 @@ use crate::{
 };
 use alloc::{collections::VecDeque, string::String, vec, vec::Vec};
 use bytes::Bytes;
-use core::{mem, ops::Range, time::Duration};
+use core::{mem, ops::Range};
+pub use end::WebSeedEnd;
 use run::{Next, Run, strike};
 
 /// The most web seeds that are kept of a torrent. Those beyond are left out.
@@ -42,13 +44,6 @@ const ACTIVE: usize = 4;
 
 /// The most fetches under way at one seed: while one is answered, the next is on its way.
 const RUNS: usize = 2;
-
-/// How long a seed rests that failed, at first, and at most.
-const RETRY_FIRST: Duration = Duration::from_secs(10);
-const RETRY_AT_MOST: Duration = Duration::from_secs(600);
-
-/// How long one rests that says that it does not have the file, or not for us.
-const RETRY_REFUSED: Duration = Duration::from_secs(3600);
 
 slab_key! {
     /// A fetch under way.
@@ -129,7 +124,8 @@ impl WebSeeds {
 
     /// Whether a seed may be asked for another run.
     fn has_room(&self, seed: usize, whole_files: bool) -> bool {
-        self.fetches_of(seed).len() < if whole_files { 1 } else { RUNS }
+        let under_way = self.fetches.iter().filter(|(_, fetch)| fetch.seed == seed).count();
+        under_way < if whole_files { 1 } else { RUNS }
     }
 
     /// Notes that a block came in.
@@ -215,11 +211,12 @@ impl Swarm {
     /// Begins with seeds that have rested, as long as something is wanted; ends with all when nothing is.
     pub(super) fn tend_web_seeds(&mut self, now: Instant, out: &mut Outbox<Action>) {
         let wanted = self.is_downloading();
+        let mut room = ACTIVE - self.web.active();
         for index in 0..self.web.seeds.len() {
-            let room = self.web.active() < ACTIVE;
             let Some(seed) = self.web.seeds.get_mut(index) else { return };
             match seed.stage {
-                Stage::Resting(until) if wanted && room && until <= now => {
+                Stage::Resting(until) if wanted && room > 0 && until <= now => {
+                    room -= 1;
                     seed.stage = Stage::Asked;
                     let peer = seed.key;
                     self.pick(now, picker::Input::PeerJoined { peer, source: picker::Source::Web }, out);
@@ -253,14 +250,14 @@ impl Swarm {
 
     fn cancel_fetch(&mut self, fetch: FetchKey, out: &mut Outbox<Action>) -> Option<Run> {
         let cancelled = self.web.fetches.remove(fetch)?;
-        out.push(Action::CancelFetch { token: FetchToken::of(fetch) });
+        out.push(Action::CancelFetch(FetchToken::of(fetch)));
         Some(cancelled.run)
     }
 
     /// Fetches what was asked for, and lends what whole files need.
     pub(super) fn fetch_from_web_seeds(&mut self, now: Instant, out: &mut Outbox<Action>) {
         for index in 0..self.web.seeds.len() {
-            while let Some(seed) = self.web.seeds.get(index)
+            while let Some(seed) = self.web.seeds.get(index).filter(|seed| !seed.asked.is_empty())
                 && self.web.has_room(index, seed.whole_files)
                 && let Some(seed) = self.web.seeds.get_mut(index)
                 && let Some(run) = Run::first_of(&mut seed.asked, self.geometry)
@@ -348,7 +345,7 @@ impl Swarm {
         let sends_whole_file = run.is_whole_file();
         let Some(seed) = self.web.seeds.get_mut(index) else { return Ok(()) };
         if mem::replace(&mut seed.stage, Stage::Up) != Stage::Up {
-            out.push(Action::WebSeedUp { url: seed.url.clone() });
+            out.push(Action::WebSeedUp(seed.url.clone()));
         }
         if !sends_whole_file {
             return Ok(());
@@ -380,7 +377,7 @@ impl Swarm {
         if run.is_whole_file() {
             let rest = run.rest();
             if !rest.is_empty() && !self.lacks_any(rest) {
-                out.push(Action::CancelFetch { token: FetchToken::of(fetch) });
+                out.push(Action::CancelFetch(FetchToken::of(fetch)));
                 let fetch = self.web.renew(fetch);
                 self.fetch_next(now, fetch, out);
             }
@@ -457,7 +454,7 @@ impl Swarm {
         }
         let Some(seed) = self.web.seeds.get_mut(index) else { return };
         seed.asked.clear();
-        let retry_after = retry_after(why, seed.failures);
+        let retry_after = why.retry_after(seed.failures);
         let stage = retry_after.map_or(Stage::Banned, |after| Stage::Resting(now + after));
         let before = mem::replace(&mut seed.stage, stage);
         if why != WebSeedEnd::Idle {
@@ -469,19 +466,5 @@ impl Swarm {
         }
         let peer = seed.key;
         self.pick(now, picker::Input::PeerLeft { peer }, out);
-    }
-}
-
-/// How long a seed rests; `None`: for good.
-fn retry_after(why: WebSeedEnd, failures: u32) -> Option<Duration> {
-    match why {
-        WebSeedEnd::CorruptPiece | WebSeedEnd::BadUrl => None,
-        WebSeedEnd::Idle => Some(Duration::ZERO),
-        WebSeedEnd::Status(403 | 404 | 410) => Some(RETRY_REFUSED),
-        WebSeedEnd::Status(_)
-        | WebSeedEnd::WrongRange
-        | WebSeedEnd::TooShort
-        | WebSeedEnd::TooLong
-        | WebSeedEnd::Fetch(_) => Some(RETRY_FIRST.saturating_mul(1 << failures.min(8)).min(RETRY_AT_MOST)),
     }
 }

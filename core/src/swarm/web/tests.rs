@@ -1,6 +1,9 @@
 //! A swarm, and a web server in memory that does what a test wants.
 
-use super::{RETRY_FIRST, RETRY_REFUSED, WebSeedEnd};
+use super::{
+    WebSeedEnd,
+    end::{RETRY_FIRST, RETRY_REFUSED},
+};
 use crate::{
     Instant, Machine, Outbox,
     bitfield::Bitfield,
@@ -136,7 +139,8 @@ fn a_whole_file_is_left_when_nothing_more_of_it_is_missing() {
     world.add(URL);
     world.serve();
     assert!(world.swarm.is_complete());
-    assert_eq!(world.bodies, 2 * u64::from(PIECE));
+    let missing = 2 * u64::from(PIECE);
+    assert!((missing..missing + world.cut as u64).contains(&world.bodies), "{}", world.bodies);
     assert_eq!(world.cancelled.len(), 1);
 }
 
@@ -409,11 +413,11 @@ impl World {
                     let fetch = self.fetches.iter_mut().find(|fetch| fetch.token == token);
                     fetch.expect("under way").credit += bytes;
                 }
-                Action::CancelFetch { token } => {
+                Action::CancelFetch(token) => {
                     self.fetches.retain(|fetch| fetch.token != token);
                     self.cancelled.push(token);
                 }
-                Action::WebSeedUp { .. } => self.ups += 1,
+                Action::WebSeedUp(_) => self.ups += 1,
                 Action::WebSeedGone { why, retry_after, .. } => self.gone.push((why, retry_after)),
                 Action::Storage(Operation::Write { token, .. }) => {
                     self.writes.push(Input::Storage(Completion::Written { token, result: Ok(()) }));
