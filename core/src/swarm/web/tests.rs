@@ -1,4 +1,5 @@
 //! A swarm, and a web server in memory that does what a test wants.
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the few actions that it is about")]
 
 use super::{
     WebSeedEnd,
