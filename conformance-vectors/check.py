@@ -379,6 +379,8 @@ def wire_extended(vector):
     for key, (name, least, most) in NUMBERS.items():
         if isinstance(said.get(key), int) and least <= said[key] <= most:
             taken[name] = said[key]
+    if "ic_capabilities" in taken:
+        taken["ic_capabilities"] &= 0b11111  # the rest has no meaning yet
     if isinstance(said.get(b"reqq"), int):
         taken["reqq"] = max(said[b"reqq"], 1)
     if isinstance(said.get(b"v"), bytes):
@@ -408,6 +410,178 @@ def wire_handshake(vector):
         "peer_id": peer_id.hex(),
     }
     return value, (name + reserved + info_hash + peer_id).hex()
+
+
+# --- extension messages (BEP 9, 11, 21, 52, 54, 55; IC), and what both sides compute (BEP 6, 40)
+
+
+def dictionary(data, most, strict=False):
+    """A dictionary of at most so many bytes, and what stands behind it."""
+    if len(data) > most:
+        raise Refused("too_long")
+    decoder = Bencode(data, strict, 32 if strict else 16)
+    try:
+        entries = decoder.value(0)
+    except Refused:
+        entries = None
+    if not isinstance(entries, dict):
+        raise Refused("malformed")
+    return entries, data[decoder.end :]
+
+
+def whole(data, most, strict=False):
+    entries, rest = dictionary(data, most, strict)
+    if rest:
+        raise Refused("malformed")
+    return entries
+
+
+def required(entries, key, kind):
+    if not isinstance(entries.get(key), kind):
+        raise Refused("malformed")
+    return entries[key]
+
+
+def u32(entries, key):
+    number = required(entries, key, int)
+    if not 0 <= number < 1 << 32:
+        raise Refused("malformed")
+    return number
+
+
+def unpack(layout, data):
+    if len(data) != struct.calcsize(layout):
+        raise Refused("malformed")
+    return struct.unpack(layout, data)
+
+
+def ut_metadata(vector):
+    message, data = dictionary(input_of(vector), 17 * 1024)
+    kind = required(message, b"msg_type", int)
+    if kind not in (0, 1, 2):
+        raise Refused("ignored")
+    value = {"type": ("request", "data", "reject")[kind], "piece": u32(message, b"piece")}
+    written = {b"msg_type": kind, b"piece": value["piece"]}
+    if kind == 1:
+        value["total_size"] = written[b"total_size"] = u32(message, b"total_size")
+        value["data"] = data.hex()
+    return value, (bencoded(written) + bytes.fromhex(value.get("data", ""))).hex()
+
+
+def address(compact):
+    ip, port = ipaddress.ip_address(compact[:-2]), int.from_bytes(compact[-2:], "big")
+    return f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}"
+
+
+def ut_pex(vector):
+    fields = whole(input_of(vector), 500 * 1024)
+    string = lambda key: fields[key] if isinstance(fields.get(key), bytes) else b""
+    value = {"added": [], "dropped": []}
+    for family, length in ((b"", 6), (b"6", 18)):
+        peers = {key: string(key + family) for key in (b"added", b"dropped")}
+        cut = lambda key: [peers[key][at : at + length] for at in range(0, len(peers[key]), length)]
+        added, dropped = (cut(key) if len(peers[key]) % length == 0 else [] for key in peers)
+        flags = string(b"added" + family + b".f")
+        flags = flags if len(flags) == len(added) else bytes(len(added))
+        value["added"] += [[address(peer), flag] for peer, flag in zip(added, flags)]
+        value["dropped"] += map(address, dropped)
+    return {key: peers[:50] for key, peers in value.items()}, None  # how it is written is not judged
+
+
+HOLEPUNCH_ERRORS = {1: "no_such_peer", 2: "not_connected", 3: "no_support", 4: "no_self"}
+
+
+def ut_holepunch(vector):
+    data = input_of(vector)
+    length = 2 + {0: 6, 1: 18}.get(data[1], 1 << 20) if len(data) > 1 else 1 << 20
+    # Where there is no error its code may be left out.
+    if len(data) != length + 4 and (len(data) != length or data[0] == 2):
+        raise Refused("malformed")
+    if data[0] > 2:
+        raise Refused("ignored")
+    value = {"type": ("rendezvous", "connect", "error")[data[0]], "addr": address(data[2:length])}
+    error = int.from_bytes(data[length:], "big") if data[0] == 2 else 0
+    if data[0] == 2:
+        value["error"] = HOLEPUNCH_ERRORS.get(error, error)
+    return value, (data[:length] + struct.pack(">I", error)).hex()
+
+
+def lt_donthave(vector):
+    (piece,) = unpack(">I", input_of(vector))
+    return {"piece": piece}, struct.pack(">I", piece).hex()
+
+
+def upload_only(vector):
+    (flag,) = unpack("?", input_of(vector))
+    return {"upload_only": flag}, struct.pack("?", flag).hex()
+
+
+def hash_request(vector):
+    root, base_layer, index, length, proof_layers = unpack(">32s4I", input_of(vector))
+    if length not in [1 << power for power in range(1, 10)] or index % length:
+        raise Refused("malformed")
+    value = {"pieces_root": root.hex(), "base_layer": base_layer, "index": index}
+    value |= {"length": length, "proof_layers": proof_layers}
+    return value, struct.pack(">32s4I", root, base_layer, index, length, proof_layers).hex()
+
+
+def ic_auth(vector):
+    fields = whole(input_of(vector), 1024, strict=True)
+    issued_at = required(fields, b"issued_at", int)
+    lengths = {b"community_id": 32, b"player_key": 32, b"session_id": 16, b"signature": 64}
+    if issued_at < 0 or any(len(required(fields, key, bytes)) != length for key, length in lengths.items()):
+        raise Refused("malformed")
+    token = fields[b"player_key"] + fields[b"session_id"] + struct.pack(">Q", issued_at) + fields[b"signature"]
+    known = {key: fields[key] for key in (*lengths, b"issued_at")}
+    return {"community_id": fields[b"community_id"].hex(), "token": token.hex()}, bencoded(known).hex()
+
+
+def ic_priority(vector):
+    fields = whole(input_of(vector), 16 * 1024, strict=True)
+    priority, named = required(fields, b"priority", int), required(fields, b"pieces", list)
+    exists = lambda entry: isinstance(entry, int) and 0 <= entry < vector["setup"]["pieces"]
+    pieces = list(filter(exists, named[:1024]))
+    if priority not in (0, 1, 2) or named and not pieces:
+        raise Refused("ignored")
+    value, reason = {"pieces": pieces, "priority": priority}, fields.get(b"reason")
+    written = {key.encode(): entry for key, entry in value.items()}
+    try:
+        if isinstance(reason, bytes) and len(reason) <= 64:
+            value["reason"], written[b"reason"] = reason.decode(), reason
+    except UnicodeDecodeError:
+        pass
+    return value, bencoded(written).hex()
+
+
+def allowed_fast(vector):
+    setup = vector["setup"]
+    x, found = ipaddress.ip_address(setup["ip"]).packed[:3] + b"\0" + bytes.fromhex(setup["info_hash"]), []
+    while len(found) < min(setup["k"], setup["pieces"]):
+        x = sha1(x)
+        for word in struct.unpack(">5I", x):
+            found += [word % setup["pieces"]] if word % setup["pieces"] not in found else []
+    return found[: setup["k"]], None
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    return struct.pack(">I", crc ^ 0xFFFFFFFF)
+
+
+def peer_priority(vector):
+    parts = (vector["setup"][side].rpartition(":") for side in ("one", "other"))
+    (a, b), ports = zip(*((ipaddress.ip_address(ip.strip("[]")).packed, int(port)) for ip, _, port in parts))
+    if a == b:
+        return crc32c(struct.pack(">2H", *sorted(ports))).hex(), None
+    equal = next(at for at in range(len(a)) if a[at] != b[at])
+    # BEP 40: all up to the first octet that differs, and at least half of IPv4 or /48; then every other bit.
+    kept = max(equal + 1, {4: 2, 16: 6}[len(a)])
+    masked = sorted(ip[:kept] + bytes(octet & 0x55 for octet in ip[kept:]) for ip in (a, b))
+    return crc32c(b"".join(masked)).hex(), None
 
 
 # --- cryptography
@@ -463,6 +637,116 @@ def x25519(vector):
     return scalar.hex(), None
 
 
+P = (1 << 255) - 19
+ORDER = (1 << 252) + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+ROOT_OF_MINUS_1 = pow(2, (P - 1) // 4, P)
+NEUTRAL = (0, 1, 1, 0)
+
+
+def sum_of(a, b):
+    """Two points of edwards25519 in extended coordinates: RFC 8032, section 5.1.4."""
+    (x1, y1, z1, t1), (x2, y2, z2, t2) = a, b
+    e, f = (y1 - x1) * (y2 - x2) % P, (y1 + x1) * (y2 + x2) % P
+    g, h = 2 * t1 * t2 * D % P, 2 * z1 * z2 % P
+    e, f, g, h = f - e, h - g, h + g, f + e
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def times(scalar, point):
+    product = NEUTRAL
+    while scalar:
+        product = sum_of(product, point) if scalar & 1 else product
+        point, scalar = sum_of(point, point), scalar >> 1
+    return product
+
+
+def compressed(point):
+    x, y, z, _ = point
+    inverse = pow(z, P - 2, P)
+    return (y * inverse % P | (x * inverse % P & 1) << 255).to_bytes(32, "little")
+
+
+def decompressed(data):
+    """The point, or None if there is none."""
+    number = int.from_bytes(data, "little")
+    y, sign = number & (1 << 255) - 1, number >> 255
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    x = x if (x * x - square) % P == 0 else x * ROOT_OF_MINUS_1 % P
+    if (x * x - square) % P:
+        return None
+    x = P - x if x & 1 != sign else x
+    return x, y, 1, x * y % P
+
+
+BASE = decompressed((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+
+
+def is_small(point):
+    x, y, z, _ = times(8, point)
+    return x % P == 0 and (y - z) % P == 0
+
+
+def sha512_number(*parts):
+    return int.from_bytes(hashlib.sha512(b"".join(parts)).digest(), "little")
+
+
+def signed(secret, message):
+    """The public key, and the signature: RFC 8032, section 5.1.6."""
+    digest = hashlib.sha512(secret).digest()
+    a = int.from_bytes(digest[:32], "little") & ~7 & ~(1 << 255) | 1 << 254
+    r, public = sha512_number(digest[32:], message) % ORDER, compressed(times(a, BASE))
+    commitment = compressed(times(r, BASE))
+    s = (r + sha512_number(commitment, public, message) * a) % ORDER
+    return public, commitment + s.to_bytes(32, "little")
+
+
+def verifies(point, public, message, signature):
+    """Section 5.1.7, strictly: a canonical s, and no commitment of small order."""
+    commitment, s = decompressed(signature[:32]), int.from_bytes(signature[32:], "little")
+    if s >= ORDER or commitment is None or is_small(commitment):
+        return False
+    k = sha512_number(signature[:32], public, message) % ORDER
+    x, y, z, t = times(k, point)
+    return compressed(sum_of(times(s, BASE), (-x, y, z, -t))) == signature[:32]
+
+
+def ed25519(vector):
+    public, signature = signed(bytes.fromhex(vector["setup"]["secret_key"]), input_of(vector))
+    return {"public_key": public.hex(), "signature": signature.hex()}, None
+
+
+PURPOSES = {"peer_message": 1, "udp_announce": 2, "ws_announce": 3}
+
+
+def ic_token(vector):
+    setup, token = vector["setup"], input_of(vector)
+    if len(token) != 120:
+        raise Refused("length")
+    claim, signature = token[:56], token[56:]
+    player_key, session_id, issued_at = struct.unpack(">32s16sQ", claim)
+    if issued_at > int(setup["now"]) + 300:
+        raise Refused("from_the_future")
+    if int(setup["now"]) - issued_at > 86400:
+        raise Refused("too_old")
+    point = decompressed(player_key)
+    if point is None or is_small(point):
+        raise Refused("bad_key")
+    if setup["version"] == 2:
+        community_id, info_hash, audience = (
+            bytes.fromhex(setup[key]) for key in ("community_id", "info_hash", "audience")
+        )
+        bound = bytes([PURPOSES[setup["purpose"]]]) + community_id + info_hash + sha256(audience)
+        claim = b"ic-auth-2\0" + bound + claim
+    if not verifies(point, player_key, claim, signature):
+        raise Refused("bad_signature")
+    value = {"player_key": player_key.hex(), "session_id": session_id.hex(), "issued_at": str(issued_at)}
+    value |= {"signature": signature.hex(), "proves": (0, "identified_only", "authenticated")[setup["version"]]}
+    again = token[:56] + signed(bytes.fromhex(setup["secret_key"]), claim)[1]
+    return value, again.hex()
+
+
 def hkdf_sha256(vector):
     setup = vector["setup"]
     prk = hmac.digest(bytes.fromhex(setup["salt"]) or bytes(32), input_of(vector), "sha256")
@@ -497,7 +781,8 @@ def mse_derived(constants, row):
 # --- files
 
 KNOWN = (bencode, info, torrent, torrent_built, merkle, magnet, wire_message, wire_extended, wire_handshake)
-KNOWN += (rc4, x25519, hkdf_sha256)
+KNOWN += (ut_metadata, ut_pex, ut_holepunch, lt_donthave, upload_only, hash_request, ic_auth, ic_priority)
+KNOWN += (allowed_fast, peer_priority, rc4, x25519, ed25519, ic_token, hkdf_sha256)
 CODECS = {codec.__name__.replace("_", "-"): codec for codec in KNOWN}
 
 

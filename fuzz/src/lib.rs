@@ -11,6 +11,7 @@ pub mod bencode;
 pub mod choker;
 pub mod engine;
 pub mod extended;
+pub mod extensions;
 pub mod handshake;
 mod insider;
 mod life;
@@ -30,12 +31,13 @@ pub use reached::Reached;
 pub type Target = (&'static str, fn(&[u8]) -> Reached);
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("bencode", bencode::run),
     ("metainfo", metainfo::run),
     ("magnet", magnet::run),
     ("resume", resume::run),
     ("extended", extended::run),
+    ("extensions", extensions::run),
     ("handshake", handshake::run),
     ("wire", wire::run),
     ("mse", mse::run),

@@ -5,8 +5,10 @@
 
 mod bencode;
 mod crypto;
+mod extension;
 mod magnet;
 mod path;
+mod token;
 mod torrent;
 mod wire;
 
@@ -20,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const SCHEMA: &str = "codec.schema.json";
 
 /// The codecs by the name that files give them.
-const CODECS: [(&str, Codec); 16] = [
+const CODECS: [(&str, Codec); 27] = [
     ("bencode", bencode::read),
     ("info", torrent::info),
     ("torrent", torrent::file),
@@ -32,6 +34,17 @@ const CODECS: [(&str, Codec); 16] = [
     ("wire-extended", wire::extended),
     ("wire-handshake", wire::handshake),
     ("wire-stream", wire::stream),
+    ("ut-metadata", extension::metadata),
+    ("ut-pex", extension::pex),
+    ("ut-holepunch", extension::holepunch),
+    ("lt-donthave", extension::dont_have),
+    ("upload-only", extension::upload_only),
+    ("hash-request", extension::hash_request),
+    ("ic-auth", extension::auth),
+    ("ic-priority", extension::priority),
+    ("ic-token", token::token),
+    ("allowed-fast", extension::allowed_fast),
+    ("peer-priority", extension::peer_priority),
     ("rc4", crypto::rc4),
     ("x25519", crypto::x25519),
     ("ed25519", crypto::ed25519),

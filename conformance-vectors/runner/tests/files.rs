@@ -55,10 +55,34 @@ fn bad_input_5_paths() {
 
 #[test]
 fn the_wire_and_what_is_none() {
-    assert_holds("wire-messages.json", 22);
-    assert_holds("wire-extended.json", 12);
+    assert_holds("wire-messages.json", 23);
+    assert_holds("wire-extended.json", 13);
     assert_holds("wire-handshakes.json", 4);
     assert_holds("wire-streams.json", 16);
+}
+
+/// Numbers 21 (ut_metadata), 22 (ut_pex) and 23 (ut_holepunch) of the hostile inputs, as far as their bytes show.
+#[test]
+fn bad_input_21_22_23_extension_messages() {
+    assert_holds("extensions/ut-metadata.json", 22);
+    assert_holds("extensions/ut-pex.json", 16);
+    assert_holds("extensions/ut-holepunch.json", 24);
+    assert_holds("extensions/lt-donthave.json", 5);
+    assert_holds("extensions/upload-only.json", 5);
+    assert_holds("extensions/hash-request.json", 13);
+    assert_holds("extensions/ic-auth.json", 25);
+    assert_holds("extensions/ic-priority.json", 21);
+}
+
+#[test]
+fn bad_input_39_tokens() {
+    assert_holds("extensions/ic-token.json", 36);
+}
+
+#[test]
+fn what_both_sides_compute() {
+    assert_holds("extensions/allowed-fast.json", 8);
+    assert_holds("extensions/peer-priority.json", 11);
 }
 
 #[test]
@@ -79,7 +103,7 @@ fn bad_input_26_handshakes_of_message_stream_encryption() {
 fn no_file_is_passed_over() {
     let reports = check_folder(&folder()).expect("the folder is in the tree");
     let vectors: usize = reports.iter().map(|report| held(report).0).sum();
-    assert!(reports.len() >= 18 && vectors >= 458, "{vectors} vectors in {} files", reports.len());
+    assert!(reports.len() >= 29 && vectors >= 646, "{vectors} vectors in {} files", reports.len());
     let unknown = reports.iter().filter(|report| report.passed == 0 && report.skipped.is_empty());
     assert_eq!(unknown.count(), 0);
 }
@@ -108,6 +132,17 @@ fn a_value_that_is_wrong_is_found() {
         ("wire-extended.json", r#""reqq": 512"#, r#""reqq": 513"#),
         ("wire-handshakes.json", r#""error_at_byte": 20"#, r#""error_at_byte": 21"#),
         ("wire-streams.json", r#""error_at_byte": 4"#, r#""error_at_byte": 5"#),
+        ("extensions/ut-metadata.json", r#""piece": 7"#, r#""piece": 8"#),
+        ("extensions/ut-pex.json", r#""192.0.2.1:6881", 16"#, r#""192.0.2.1:6881", 17"#),
+        ("extensions/ut-holepunch.json", "no_support", "no_self"),
+        ("extensions/lt-donthave.json", r#""piece": 7"#, r#""piece": 8"#),
+        ("extensions/upload-only.json", r#""upload_only": true"#, r#""upload_only": false"#),
+        ("extensions/hash-request.json", r#""length": 2"#, r#""length": 4"#),
+        ("extensions/ic-auth.json", r#""error": "malformed""#, r#""error": "too_long""#),
+        ("extensions/ic-priority.json", r#""error": "ignored""#, r#""error": "malformed""#),
+        ("extensions/ic-token.json", r#""proves": "identified_only""#, r#""proves": "authenticated""#),
+        ("extensions/allowed-fast.json", "431, 808", "808, 431"),
+        ("extensions/peer-priority.json", "ec2d7224", "ec2d7225"),
         ("crypto/rc4.json", "b2396305", "b2396306"),
         ("crypto/x25519.json", r#""error": "all_zero""#, r#""error": "another""#),
         ("crypto/ed25519.json", r#""signature": "e5"#, r#""signature": "e6"#),

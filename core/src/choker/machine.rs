@@ -1,8 +1,9 @@
 //! The choker's machine.
 
 use super::{
-    Action, Config, Input,
+    Action, Adaptive, Config, Input,
     peers::{Peer, Peers, Slot},
+    rank::Rank,
 };
 use crate::{
     id::PeerKey,
@@ -20,37 +21,29 @@ const MIN_ROUND: Duration = Duration::from_secs(1);
 /// The choker. See the [module](super) for what it decides and why.
 #[derive(Debug)]
 pub struct Choker {
-    config: Config,
+    pub(super) config: Config,
     random: Random,
     clock: Clock,
     seeding: bool,
-    peers: Peers,
-    /// Who has a regular slot: `config.slots` at most.
+    pub(super) peers: Peers,
+    /// How many regular slots there are now.
+    slots: u32,
+    /// Who has a regular slot: `slots` at most.
     regular: Vec<PeerKey>,
     /// Who has an optimistic slot: `config.optimistic_slots` at most.
     optimistic: Vec<PeerKey>,
+    /// Who is urgent, unchoked or about to be, and who was and waits for the round that decides:
+    /// `config.lobby_slots` at most.
+    pub(super) lobby: Vec<PeerKey>,
+    /// Whether the uplink had room in this round, if anyone said.
+    uplink_spare: Option<bool>,
     /// When the next round is due; `None` without peers.
     round_due: Option<Instant>,
     /// Room for a round's ranking.
     ranking: Vec<Rank>,
     /// Room for those who lose their regular slot in a round.
     losers: Vec<PeerKey>,
-    strays: u64,
-}
-
-/// A candidate for a regular slot; the least comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    /// Not held by a slot that it got less than `min_toggle` ago.
-    movable: bool,
-    /// The bytes of the last two rounds, counted down from the most there can be.
-    bytes_short: u64,
-    /// Equals keep what they have.
-    choked: bool,
-    optimistic: bool,
-    /// Who has wanted longest comes first.
-    interested: Instant,
-    key: PeerKey,
+    pub(super) strays: u64,
 }
 
 impl Choker {
@@ -63,8 +56,11 @@ impl Choker {
             clock: Clock::default(),
             seeding: false,
             peers: Peers::default(),
+            slots: bounded(config.slots, config.adaptive),
             regular: Vec::new(),
             optimistic: Vec::new(),
+            lobby: Vec::new(),
+            uplink_spare: None,
             round_due: None,
             ranking: Vec::new(),
             losers: Vec::new(),
@@ -84,10 +80,23 @@ impl Choker {
         self.peers.get(peer).is_some_and(|peer| peer.slot == Some(Slot::Optimistic))
     }
 
-    /// How many peers are served: the slots of both kinds at most.
+    /// Whether a peer is urgent.
+    #[must_use]
+    pub fn is_lobby(&self, peer: PeerKey) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.urgent_until.is_some())
+    }
+
+    /// How many peers are served: the slots of all three kinds at most.
     #[must_use]
     pub fn unchoked(&self) -> usize {
-        self.regular.len() + self.optimistic.len()
+        let urgent = self.lobby.iter().filter(|urgent| self.is_unchoked(**urgent));
+        self.regular.len() + self.optimistic.len() + urgent.count()
+    }
+
+    /// How many regular slots there are now.
+    #[must_use]
+    pub const fn slots(&self) -> u32 {
+        self.slots
     }
 
     /// Inputs that named a peer that is not there.
@@ -96,10 +105,11 @@ impl Choker {
         self.strays
     }
 
-    /// Bytes of memory held: some 250 for each peer of the fullest moment.
+    /// Bytes of memory held: some 300 for each peer of the fullest moment.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let slots = self.regular.capacity() + self.optimistic.capacity() + self.losers.capacity();
+        let slots = self.regular.capacity() + self.optimistic.capacity() + self.lobby.capacity();
+        let slots = slots + self.losers.capacity();
         self.peers.memory() + slots * size_of::<PeerKey>() + self.ranking.capacity() * size_of::<Rank>()
     }
 }
@@ -122,15 +132,21 @@ impl Machine for Choker {
             Input::Interested { peer } => self.interested(now, peer, out),
             Input::NotInterested { peer } => self.not_interested(now, peer, out),
             Input::Downloaded { peer, bytes } => self.with(peer, |peer| peer.downloaded.add(bytes)),
-            Input::Uploaded { peer, bytes } => self.with(peer, |peer| peer.uploaded.add(bytes)),
-            Input::Lobby { .. } => {}
+            Input::Uploaded { peer, bytes } => self.with(peer, |peer| peer.uploaded(bytes)),
+            Input::Completion { peer, pieces } => self.with(peer, |peer| peer.claimed_pieces = pieces),
+            Input::Lobby { peer, wants: true } => self.wants_urgency(now, peer, out),
+            Input::Lobby { peer, wants: false } => self.ends_urgency(peer),
             Input::Seeding(seeding) => self.seeding = seeding,
+            Input::Uplink { spare } => {
+                self.uplink_spare = Some(spare && self.uplink_spare.unwrap_or(true));
+            }
         }
         Ok(())
     }
 
     fn handle_timeout(&mut self, now: Instant, out: &mut Outbox<Action>) -> Result<(), Infallible> {
         let now = self.clock.advance(now);
+        self.serve_lobby(now, out);
         if self.round_due.is_some_and(|due| due <= now) {
             self.hold_round(now, out);
             self.round_due = self.round_after(now);
@@ -139,7 +155,8 @@ impl Machine for Choker {
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
-        self.round_due.map(|at| Deadline { at, why: "choke round" })
+        let round = self.round_due.map(|at| Deadline { at, why: "choke round" });
+        Deadline::earlier(round, self.lobby_deadline())
     }
 }
 
@@ -158,6 +175,7 @@ impl Choker {
 
     fn peer_left(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
         let Some(peer) = self.peers.remove(key) else { return self.strays += 1 };
+        self.lobby.retain(|urgent| *urgent != key);
         if let Some(slot) = peer.slot {
             self.seats(slot).retain(|seated| *seated != key);
             self.fill(now, out);
@@ -174,7 +192,7 @@ impl Choker {
             return;
         }
         peer.interested = Some(now);
-        if peer.slot.is_none() && may_toggle(peer, now, min_toggle) {
+        if peer.slot.is_none() && peer.may_toggle(now, min_toggle) {
             self.peers.wait(key);
             self.fill(now, out);
         }
@@ -183,14 +201,16 @@ impl Choker {
     fn not_interested(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
         let Some(peer) = self.peers.get_mut(key) else { return self.strays += 1 };
         peer.interested = None;
-        if peer.slot.is_some() {
-            self.fill(now, out);
-        } else {
+        let choked = peer.slot.is_none();
+        self.ends_urgency(key);
+        if choked {
             self.peers.leave(key);
+        } else {
+            self.fill(now, out);
         }
     }
 
-    fn with(&mut self, key: PeerKey, change: impl FnOnce(&mut Peer)) {
+    pub(super) fn with(&mut self, key: PeerKey, change: impl FnOnce(&mut Peer)) {
         match self.peers.get_mut(key) {
             Some(peer) => change(peer),
             None => self.strays += 1,
@@ -205,10 +225,11 @@ impl Choker {
 /// Rounds.
 impl Choker {
     fn hold_round(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        self.adapt(now);
         let mut ranking = mem::take(&mut self.ranking);
         self.rank(now, &mut ranking);
         self.line_up(&ranking);
-        let winners = ranking.get(..ranking.len().min(self.config.slots as usize)).unwrap_or_default();
+        let winners = ranking.get(..ranking.len().min(self.slots as usize)).unwrap_or_default();
         self.promote(now, winners);
         self.demote(now, out);
         for winner in winners.iter().filter(|winner| winner.choked) {
@@ -221,26 +242,32 @@ impl Choker {
         self.fill(now, out);
     }
 
+    /// One slot more if the uplink has room for it and someone waits, one less if it has not.
+    fn adapt(&mut self, now: Instant) {
+        let spare = self.uplink_spare.take();
+        let Some(adaptive) = self.config.adaptive else { return };
+        let slots = match spare {
+            Some(true) if self.peers.is_anyone_waiting() => self.slots.saturating_add(1),
+            Some(false) => self.slots.saturating_sub(1).max(self.held(now)),
+            Some(true) | None => return,
+        };
+        self.slots = bounded(slots, Some(adaptive));
+    }
+
+    /// How many regular slots nobody may be choked to free.
+    fn held(&self, now: Instant) -> u32 {
+        let is_held = |peer: &Peer| !peer.is_idle() && !peer.may_toggle(now, self.config.min_toggle);
+        self.regular.iter().filter(|key| self.peers.get(**key).is_some_and(is_held)).count() as u32
+    }
+
     /// Ends the round for every peer and ranks those that want a slot and may get or lose one.
     fn rank(&mut self, now: Instant, ranking: &mut Vec<Rank>) {
         ranking.clear();
-        for peer in self.peers.iter_mut() {
-            let (downloaded, uploaded) = (peer.downloaded.end_round(), peer.uploaded.end_round());
-            let bytes = if self.seeding { uploaded } else { downloaded };
-            let movable = may_toggle(peer, now, self.config.min_toggle);
+        let (seeding, config) = (self.seeding, &self.config);
+        ranking.extend(self.peers.iter_mut().filter_map(|peer| {
             peer.wins = false;
-            let Some(interested) = peer.interested.filter(|_| movable || peer.slot.is_some()) else {
-                continue;
-            };
-            ranking.push(Rank {
-                movable: movable || peer.slot != Some(Slot::Regular),
-                bytes_short: u64::MAX - bytes,
-                choked: peer.slot.is_none(),
-                optimistic: peer.slot == Some(Slot::Optimistic),
-                interested,
-                key: peer.key,
-            });
-        }
+            Rank::of(peer, now, seeding, config)
+        }));
         ranking.sort_unstable();
     }
 
@@ -252,23 +279,24 @@ impl Choker {
         }
     }
 
-    /// Takes the winners out of the line and out of the optimistic slots.
+    /// Takes the winners out of the line and out of the slots of other kinds.
     fn promote(&mut self, now: Instant, winners: &[Rank]) {
         for winner in winners {
             self.peers.leave(winner.key);
             let Some(peer) = self.peers.get_mut(winner.key) else { continue };
             peer.wins = true;
-            if peer.slot == Some(Slot::Optimistic) {
+            if matches!(peer.slot, Some(Slot::Optimistic | Slot::Lobby)) {
                 self.move_to(winner.key, Slot::Regular, now);
             }
         }
     }
 
-    /// Takes the regular slots from those that did not win: to an optimistic one if nobody waits for that.
+    /// Takes the slots from those that did not win: to an optimistic one if nobody waits for that.
     fn demote(&mut self, now: Instant, out: &mut Outbox<Action>) {
         let mut losers = mem::take(&mut self.losers);
-        let loses = |key: &&PeerKey| self.peers.get(**key).is_some_and(|peer| !peer.wins && !peer.is_idle());
-        losers.extend(self.regular.iter().filter(loses));
+        let is = |key: &PeerKey, what: &dyn Fn(&Peer) -> bool| self.peers.get(*key).is_some_and(what);
+        losers.extend(self.regular.iter().filter(|key| is(key, &|peer| !peer.wins && !peer.is_idle())));
+        losers.extend(self.lobby.iter().filter(|key| is(key, &|peer| self.is_dismissed(peer, now))));
         for loser in losers.drain(..) {
             if !self.peers.is_anyone_waiting() && self.make_room(Slot::Optimistic, now, out) {
                 self.move_to(loser, Slot::Optimistic, now);
@@ -277,14 +305,20 @@ impl Choker {
             }
         }
         self.losers = losers;
-        while self.regular.len() > self.config.slots as usize && self.choke_idle(Slot::Regular, now, out) {}
+        while self.regular.len() > self.slots as usize && self.choke_idle(Slot::Regular, now, out) {}
+    }
+
+    /// Whether a peer in the lobby, urgent no more, is to go.
+    fn is_dismissed(&self, peer: &Peer, now: Instant) -> bool {
+        let may_choke = peer.is_idle() || peer.may_toggle(now, self.config.min_toggle);
+        peer.slot == Some(Slot::Lobby) && peer.urgent_until.is_none() && !peer.wins && may_choke
     }
 
     /// Ends the optimistic terms that are over, one for each peer that waits.
     fn rotate(&mut self, now: Instant, out: &mut Outbox<Action>) {
         let config = self.config;
         let is_over = |peer: &Peer| {
-            now - peer.seated >= config.optimistic_round && may_toggle(peer, now, config.min_toggle)
+            now - peer.seated >= config.optimistic_round && peer.may_toggle(now, config.min_toggle)
         };
         while self.peers.is_anyone_waiting() {
             let over = self.optimistic.iter().find(|key| self.peers.get(**key).is_some_and(is_over));
@@ -298,7 +332,7 @@ impl Choker {
 /// Slots.
 impl Choker {
     /// Gives slots that are free, or held by peers that want nothing, to those who wait.
-    fn fill(&mut self, now: Instant, out: &mut Outbox<Action>) {
+    pub(super) fn fill(&mut self, now: Instant, out: &mut Outbox<Action>) {
         while self.peers.is_anyone_waiting() {
             if self.make_room(Slot::Regular, now, out) {
                 let Some(next) = self.peers.next_in_line() else { return };
@@ -320,10 +354,11 @@ impl Choker {
     }
 
     /// Whether there is a slot to give, if need be that of a peer that wants nothing.
-    fn make_room(&mut self, slot: Slot, now: Instant, out: &mut Outbox<Action>) -> bool {
+    pub(super) fn make_room(&mut self, slot: Slot, now: Instant, out: &mut Outbox<Action>) -> bool {
         let most = match slot {
-            Slot::Regular => self.config.slots,
+            Slot::Regular => self.slots,
             Slot::Optimistic => self.config.optimistic_slots,
+            Slot::Lobby => self.config.lobby_slots,
         };
         self.seats(slot).len() < most as usize || self.choke_idle(slot, now, out)
     }
@@ -332,6 +367,7 @@ impl Choker {
         let seats = match slot {
             Slot::Regular => &self.regular,
             Slot::Optimistic => &self.optimistic,
+            Slot::Lobby => &self.lobby,
         };
         let idle = seats.iter().find(|key| self.peers.get(**key).is_some_and(Peer::is_idle)).copied();
         idle.inspect(|idle| self.choke(*idle, now, out)).is_some()
@@ -340,41 +376,43 @@ impl Choker {
     fn choke(&mut self, key: PeerKey, now: Instant, out: &mut Outbox<Action>) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let Some(slot) = peer.slot.take() else { return };
-        peer.toggled = Some(now);
+        (peer.toggled, peer.unserved_since, peer.was_served) = (Some(now), now, true);
         self.seats(slot).retain(|seated| *seated != key);
         out.push(Action::Choke { peer: key });
     }
 
-    fn unchoke(&mut self, key: PeerKey, slot: Slot, now: Instant, out: &mut Outbox<Action>) {
-        self.with(key, |peer| peer.toggled = Some(now));
+    pub(super) fn unchoke(&mut self, key: PeerKey, slot: Slot, now: Instant, out: &mut Outbox<Action>) {
+        self.with(key, |peer| (peer.toggled, peer.taken) = (Some(now), 0));
         self.seat(key, slot, now);
         out.push(Action::Unchoke { peer: key });
     }
 
-    /// Moves an unchoked peer to a slot of the other kind.
-    fn move_to(&mut self, key: PeerKey, slot: Slot, now: Instant) {
-        let other = match slot {
-            Slot::Regular => Slot::Optimistic,
-            Slot::Optimistic => Slot::Regular,
-        };
-        self.seats(other).retain(|seated| *seated != key);
+    /// Moves an unchoked peer to a slot of another kind.
+    pub(super) fn move_to(&mut self, key: PeerKey, slot: Slot, now: Instant) {
+        if let Some(from) = self.peers.get(key).and_then(|peer| peer.slot) {
+            self.seats(from).retain(|seated| *seated != key);
+        }
         self.seat(key, slot, now);
     }
 
     fn seat(&mut self, key: PeerKey, slot: Slot, now: Instant) {
         self.with(key, |peer| (peer.slot, peer.seated) = (Some(slot), now));
-        self.seats(slot).push(key);
+        let seats = self.seats(slot);
+        // A place in the lobby is kept for whoever rests.
+        if !seats.contains(&key) {
+            seats.push(key);
+        }
     }
 
     fn seats(&mut self, slot: Slot) -> &mut Vec<PeerKey> {
         match slot {
             Slot::Regular => &mut self.regular,
             Slot::Optimistic => &mut self.optimistic,
+            Slot::Lobby => &mut self.lobby,
         }
     }
 }
 
-/// Whether the time since the peer was last choked or unchoked is long enough to do it again.
-fn may_toggle(peer: &Peer, now: Instant, min_toggle: Duration) -> bool {
-    peer.toggled.is_none_or(|toggled| now - toggled >= min_toggle)
+fn bounded(slots: u32, adaptive: Option<Adaptive>) -> u32 {
+    adaptive.map_or(slots, |adaptive| slots.max(adaptive.least).min(adaptive.most))
 }

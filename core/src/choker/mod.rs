@@ -4,10 +4,22 @@
 //! knows each peer's interest and the bytes that went each way, and deals out *slots* (BEP 3, "choking"):
 //!
 //! - **Regular** slots go by rank at every *round*: by the bytes that a peer gave us in the last two rounds,
-//!   or, once we seed, by the bytes that it took.
+//!   or, once we seed, by the [`SeedStrategy`].
 //! - **Optimistic** slots go by lot, newcomers three times as likely, for a term of 30 seconds: so those
 //!   who never had a slot can show what they give. An optimistic peer that ranks high enough at a round is
 //!   promoted to a regular slot, and its old slot is drawn anew.
+//! - **Lobby** slots go to peers that are urgent, beyond all others, four at most: the newest loses. They
+//!   are unchoked at once and stay so until they want nothing, take it back, or do not say it again for a
+//!   minute; then the next round decides.
+//!
+//! **A seed serves in turns.** A turn is over after a minute or twenty pieces, and whoever had one goes
+//! behind those who wait. The queue goes by the time since a peer was last served; those whom the strategy
+//! does not want come up to five minutes later. So what a peer claims helps it for a while, and in the end
+//! its wait decides: nobody starves, whatever others claim, however much they take, and however often they
+//! come anew. A peer that claims less than it had of us is not believed.
+//!
+//! **Slots may follow the uplink** ([`Adaptive`]): one more at each round while it has room and somebody
+//! waits, one less when it has none.
 //!
 //! Between rounds a slot that gets free is taken at once: a regular one by the next in line (the rank of
 //! the last round, behind it who came since), an optimistic one by lot.
@@ -17,8 +29,8 @@
 //!
 //! **No fibrillation.** A peer that was choked or unchoked is not unchoked within the next ten seconds, nor
 //! choked while it is interested; one that wants a slot while it rests is a candidate from the next round
-//! on. Interest that flaps thus costs two actions in ten seconds at most, and the number of unchoked peers
-//! never exceeds the slots.
+//! on, or, if it is urgent, is unchoked when it has rested. Interest or urgency that flaps thus costs two
+//! actions in ten seconds at most, and the number of unchoked peers never exceeds the slots.
 //!
 //! Peers wait in a set that is drawn from in O(1) and in a line whose head is taken in O(1), so an event
 //! costs the number of slots; a round costs a sort. Nothing allocates once the tables have grown.
@@ -37,59 +49,19 @@
 //! # Ok::<(), core::convert::Infallible>(())
 //! ```
 
+mod config;
+mod lobby;
 mod machine;
 mod peers;
+mod rank;
 #[cfg(feature = "testing")]
 pub mod subject;
 #[cfg(test)]
 mod tests;
 
 use crate::id::PeerKey;
-use core::time::Duration;
+pub use config::{Adaptive, Config, SeedStrategy};
 pub use machine::Choker;
-
-/// How the choker deals out slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(default, deny_unknown_fields)
-)]
-pub struct Config {
-    /// Peers served by rank. 4: with fewer, good peers go unserved; with more, each gets less than it can
-    /// take and looks elsewhere.
-    pub slots: u32,
-    /// Peers served by lot. 1 (BEP 3).
-    pub optimistic_slots: u32,
-    /// Time between rounds. 10 s (BEP 3): long enough for TCP to show a peer's rate. At least 1 s.
-    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
-    pub round: Duration,
-    /// The term of an optimistic slot; it ends with the first round at or behind it. 30 s (BEP 3).
-    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
-    pub optimistic_round: Duration,
-    /// How long a peer is left as it is once it was choked or unchoked. 10 s (BEP 3, "fibrillation").
-    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
-    pub min_toggle: Duration,
-    /// How long a peer counts as a newcomer. 60 s.
-    #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
-    pub newcomer_window: Duration,
-    /// How much likelier than others a newcomer is drawn. 3 (BEP 3).
-    pub newcomer_weight: u32,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            slots: 4,
-            optimistic_slots: 1,
-            round: Duration::from_secs(10),
-            optimistic_round: Duration::from_secs(30),
-            min_toggle: Duration::from_secs(10),
-            newcomer_window: Duration::from_secs(60),
-            newcomer_weight: 3,
-        }
-    }
-}
 
 /// What can happen to the choker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,15 +101,29 @@ pub enum Input {
         /// How much, in bytes.
         bytes: u32,
     },
-    /// A peer, who may, asks to be served out of turn, or no longer does.
+    /// What a peer claims to have. Repeats change nothing.
+    Completion {
+        /// Who.
+        peer: PeerKey,
+        /// How many pieces.
+        pieces: u32,
+    },
+    /// A peer that may (the parent has checked) asks for urgency, or no longer wants it.
     Lobby {
         /// Who.
         peer: PeerKey,
-        /// Whether it does.
+        /// Whether it wants it.
         wants: bool,
     },
-    /// Whether we have everything: then slots go by what we send, not by what we get.
+    /// Whether we have everything: then slots go by the seed strategy, not by what we get.
     Seeding(bool),
+    /// Whether the uplink had room since this was last said: all that unchoked peers asked for was sent
+    /// without delay, at less than the limit. Matters where the slots are adaptive; in a round where both
+    /// was said, there was no room.
+    Uplink {
+        /// Whether it had.
+        spare: bool,
+    },
 }
 
 /// What the choker wants.

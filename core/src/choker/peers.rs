@@ -2,6 +2,7 @@
 
 use crate::{id::PeerKey, random::Random, time::Instant};
 use alloc::{collections::VecDeque, vec::Vec};
+use core::time::Duration;
 
 /// How often the lot is drawn before whoever came last is taken. With the default weight, a draw fails two
 /// times in three at most: 64 in a row never happen.
@@ -14,6 +15,8 @@ const SPARE_ENTRIES: usize = 16;
 pub(super) enum Slot {
     Regular,
     Optimistic,
+    /// It is urgent, or was until now and the next round decides.
+    Lobby,
 }
 
 /// Bytes of one direction, in this round and the one before.
@@ -48,8 +51,19 @@ pub(super) struct Peer {
     pub(super) seated: Instant,
     /// When it was last choked or unchoked.
     pub(super) toggled: Option<Instant>,
+    /// Since when it is not served, or was not before it was.
+    pub(super) unserved_since: Instant,
+    /// Whether it had a slot once, and lost it.
+    pub(super) was_served: bool,
     pub(super) downloaded: Traffic,
     pub(super) uploaded: Traffic,
+    /// Bytes sent to it ever, and since it was last unchoked.
+    pub(super) given: u64,
+    pub(super) taken: u64,
+    /// What it says it has.
+    pub(super) claimed_pieces: u32,
+    /// Until when it is urgent, if it is.
+    pub(super) urgent_until: Option<Instant>,
     /// Whether this round gives it a regular slot.
     pub(super) wins: bool,
     /// Where in the set of those who wait.
@@ -67,8 +81,14 @@ impl Peer {
             slot: None,
             seated: now,
             toggled: None,
+            unserved_since: now,
+            was_served: false,
             downloaded: Traffic::default(),
             uploaded: Traffic::default(),
+            given: 0,
+            taken: 0,
+            claimed_pieces: 0,
+            urgent_until: None,
             wins: false,
             waiting: None,
             lined_up: false,
@@ -78,6 +98,17 @@ impl Peer {
     /// Unchoked without wanting anything.
     pub(super) fn is_idle(&self) -> bool {
         self.slot.is_some() && self.interested.is_none()
+    }
+
+    /// Whether the time since it was last choked or unchoked is long enough to do it again.
+    pub(super) fn may_toggle(&self, now: Instant, min_toggle: Duration) -> bool {
+        self.toggled.is_none_or(|toggled| now - toggled >= min_toggle)
+    }
+
+    pub(super) fn uploaded(&mut self, bytes: u32) {
+        self.uploaded.add(bytes);
+        self.given = self.given.saturating_add(u64::from(bytes));
+        self.taken = self.taken.saturating_add(u64::from(bytes));
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "nothing but tests and fuzz targets call it: they may fail loudly")]
 
-use super::{Action, Choker, Config, Input};
+use super::{Action, Adaptive, Choker, Config, Input, SeedStrategy};
 use crate::{
     Seed,
     id::PeerKey,
@@ -26,8 +26,24 @@ impl Subject for AnyChoker {
     type Config = Config;
 
     fn config(&mut self, dice: &mut Dice) -> Config {
-        let config = Config { slots: dice.below(5), optimistic_slots: dice.below(3), ..Config::default() };
-        self.slots = config.slots + config.optimistic_slots;
+        let strategies = [
+            SeedStrategy::LowestCompletion,
+            SeedStrategy::RoundRobin,
+            SeedStrategy::FastestUpload,
+            SeedStrategy::AntiLeech,
+        ];
+        let adaptive = Adaptive { least: dice.below(3), most: dice.below(5) };
+        let config = Config {
+            slots: dice.below(5),
+            optimistic_slots: dice.below(3),
+            lobby_slots: dice.below(5),
+            adaptive: dice.chance(1, 2).then_some(adaptive),
+            seed_strategy: dice.pick(&strategies).copied().unwrap_or_default(),
+            pieces: dice.below(100),
+            ..Config::default()
+        };
+        let regular = config.adaptive.map_or(config.slots, |adaptive| adaptive.most);
+        self.slots = regular + config.optimistic_slots + config.lobby_slots;
         config
     }
 
@@ -36,7 +52,7 @@ impl Subject for AnyChoker {
     }
 
     fn bounds(&self) -> Bounds {
-        Bounds { actions_per_call: 12, bytes_per_call: 0, memory: 64 * 1024, timeouts_per_s: 1 }
+        Bounds { actions_per_call: 20, bytes_per_call: 0, memory: 80 * 1024, timeouts_per_s: 4 }
     }
 
     fn input(&mut self, dice: &mut Dice) -> Input {
@@ -45,7 +61,7 @@ impl Subject for AnyChoker {
             self.here.push(peer);
             return Input::PeerJoined { peer };
         };
-        match dice.below(12) {
+        match dice.below(16) {
             0 => {
                 self.keys.remove(peer);
                 self.here.retain(|here| *here != peer);
@@ -57,7 +73,10 @@ impl Subject for AnyChoker {
             2 => Input::PeerJoined { peer },
             3..=6 => Input::Interested { peer },
             7 | 8 => Input::NotInterested { peer },
-            9 => Input::Uploaded { peer, bytes: dice.below(u32::MAX) },
+            9 | 10 => Input::Lobby { peer, wants: dice.chance(2, 3) },
+            11 => Input::Completion { peer, pieces: dice.below(200) },
+            12 => Input::Uplink { spare: dice.chance(1, 2) },
+            13 => Input::Uploaded { peer, bytes: dice.below(u32::MAX) },
             _ => Input::Downloaded { peer, bytes: dice.below(100) },
         }
     }
@@ -81,8 +100,13 @@ impl Subject for AnyChoker {
 
     fn stray(&mut self, dice: &mut Dice) -> Option<Input> {
         let peer = *dice.pick(&self.gone)?;
-        let strays =
-            [Input::PeerLeft { peer }, Input::Interested { peer }, Input::Downloaded { peer, bytes: 1 }];
+        let strays = [
+            Input::PeerLeft { peer },
+            Input::Interested { peer },
+            Input::NotInterested { peer },
+            Input::Lobby { peer, wants: dice.chance(1, 2) },
+            Input::Downloaded { peer, bytes: 1 },
+        ];
         dice.pick(&strays).cloned()
     }
 

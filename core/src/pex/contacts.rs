@@ -96,8 +96,9 @@ impl Contacts {
         let start = self.gone.partition_point(|gone| gone.at <= bookmark.gone);
         for gone in self.gone.range(start..) {
             let was_told = gone.came <= known && concerns(&gone.contact);
-            // Whoever is there now at the address keeps it.
-            if was_told && !self.is_at(gone.contact.addr) {
+            // If another is there now, it is or will be told of that one, unless that is itself.
+            let heir = self.by_addr.get(&gone.contact.addr).and_then(|came| self.here.get(came));
+            if was_told && !heir.is_some_and(&concerns) {
                 if dropped.len() >= most {
                     // Who came is told only once it is settled who of those that came before is gone.
                     return (added, dropped);

@@ -48,6 +48,9 @@ impl Picker {
         let (mut best, mut again) = (None, Instant::MAX);
         let mut look = LOOK;
         for step in 1..=self.peers.len() {
+            if look == 0 {
+                break;
+            }
             let giver = (self.copy_turn + step) % self.peers.len();
             let Some(other) = self.peer(giver).filter(|_| giver != slot) else { continue };
             let stalls_at = other.pipeline.stalls_at();

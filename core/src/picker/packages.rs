@@ -26,20 +26,15 @@ impl Packages {
         Self { packages: Vec::new(), rest }
     }
 
-    /// A package uses these pieces at this tier, and no others. Returns every piece whose tier may be
-    /// another now.
+    /// A package uses these pieces at this tier, and no others. Returns those that it used before.
     pub(super) fn set(&mut self, id: PackageId, pieces: Range<u32>, tier: Tier) -> Range<u32> {
         let place = self.packages.binary_search_by_key(&id, |package| package.id);
-        let before = match place {
-            Ok(at) => self.packages.remove(at).pieces,
-            Err(_) => 0..0,
-        };
         let (Ok(at) | Err(at)) = place;
-        let changed = span(&before, &pieces);
+        let before = if place.is_ok() { self.packages.remove(at).pieces } else { 0..0 };
         if !pieces.is_empty() {
             self.packages.insert(at, Package { id, pieces, tier });
         }
-        changed
+        before
     }
 
     /// The tier of each piece of a range: the highest of the packages that use it. Work for each package,
@@ -63,15 +58,6 @@ impl Packages {
     }
 }
 
-/// The least range that holds both, of which either may be empty.
-fn span(one: &Range<u32>, other: &Range<u32>) -> Range<u32> {
-    match (one.is_empty(), other.is_empty()) {
-        (true, _) => other.clone(),
-        (_, true) => one.clone(),
-        _ => one.start.min(other.start)..one.end.max(other.end),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,10 +66,10 @@ mod tests {
     #[test]
     fn a_piece_has_the_highest_tier_of_the_packages_that_use_it() {
         let mut packages = Packages::new(UserRequested);
-        assert_eq!(packages.set(PackageId(1), 0..3, Skip), 0..3);
-        assert_eq!(packages.set(PackageId(0), 2..5, Background), 2..5);
+        assert_eq!(packages.set(PackageId(1), 0..3, Skip), 0..0);
+        assert_eq!(packages.set(PackageId(0), 2..5, Background), 0..0);
         assert_eq!(packages.tiers(&(1..6)), [Skip, Background, Background, Background, UserRequested]);
-        assert_eq!(packages.set(PackageId(1), 4..6, LobbyUrgent), 0..6, "where it was, and where it is");
+        assert_eq!(packages.set(PackageId(1), 4..6, LobbyUrgent), 0..3, "where it was");
         assert_eq!(
             packages.tiers(&(1..6)),
             [UserRequested, Background, Background, LobbyUrgent, LobbyUrgent]

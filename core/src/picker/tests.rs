@@ -6,6 +6,7 @@ mod model;
 mod promises;
 mod properties;
 mod sources;
+mod steady;
 mod tiers;
 
 use super::*;

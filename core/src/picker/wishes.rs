@@ -23,11 +23,13 @@ impl Picker {
             self.counters.out_of_range += 1;
             pieces.end = end;
         }
-        let changed = self.packages.set(id, pieces, tier);
-        let tiers = self.packages.tiers(&changed);
+        let before = self.packages.set(id, pieces.clone(), tier);
         let mut skips = false;
-        for (piece, tier) in changed.map(PieceIndex).zip(tiers) {
-            skips |= self.set_tier(piece, tier, out);
+        for changed in [before, pieces] {
+            let tiers = self.packages.tiers(&changed);
+            for (piece, tier) in changed.map(PieceIndex).zip(tiers) {
+                skips |= self.set_tier(piece, tier, out);
+            }
         }
         if skips {
             self.recount_wanted(out);

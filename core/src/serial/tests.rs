@@ -122,7 +122,10 @@ fn inputs_of_picker_and_choker_can_be_read_again() {
         choker::Input::NotInterested { peer },
         choker::Input::Downloaded { peer, bytes: 1 },
         choker::Input::Uploaded { peer, bytes: 2 },
+        choker::Input::Completion { peer, pieces: 3 },
+        choker::Input::Lobby { peer, wants: true },
         choker::Input::Seeding(false),
+        choker::Input::Uplink { spare: true },
     ]);
 }
 

@@ -1,7 +1,7 @@
 //! The picker and the choker: told what happens, and done what they want.
 
 use super::{Action, machine::Swarm};
-use crate::{Instant, Machine, Outbox, choker, picker, wire::Message};
+use crate::{Instant, Machine, Outbox, choker, id::PeerKey, picker, wire::Message};
 use core::mem;
 
 impl Swarm {
@@ -49,6 +49,12 @@ impl Swarm {
     pub(super) fn choose(&mut self, now: Instant, input: choker::Input, out: &mut Outbox<Action>) {
         let Ok(()) = self.choker.handle_input(now, input, &mut self.scratch.chosen);
         self.do_chosen(now, out);
+    }
+
+    /// Tells the choker how much a peer claims to have.
+    pub(super) fn note_completion(&mut self, now: Instant, peer: PeerKey, out: &mut Outbox<Action>) {
+        let pieces = self.picker.pieces_of(peer);
+        self.choose(now, choker::Input::Completion { peer, pieces }, out);
     }
 
     pub(super) fn do_chosen(&mut self, now: Instant, out: &mut Outbox<Action>) {

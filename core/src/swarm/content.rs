@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Instant, Machine, Outbox,
     bitfield::Bitfield,
-    choker,
+    choker::{self, Choker},
     id::{InfoHash, PeerKey, PieceIndex},
     metadata,
     metainfo::Info,
@@ -48,6 +48,7 @@ impl Swarm {
         self.verified_bytes = bytes_of(self.geometry, &self.have);
         self.checks = Checks::new(verdict.check);
         self.picker = Picker::new(picker_config(&self.layout, &self.have), self.random.child_seed());
+        self.choker = Choker::new(choker_config(self.geometry), self.random.child_seed());
         let raw = info.raw.clone();
         (self.info, self.plan) = (info, plan);
         if self.info.private {
@@ -115,6 +116,14 @@ impl Swarm {
         if early.interested {
             self.choose(now, choker::Input::Interested { peer: key }, out);
         }
+    }
+}
+
+pub(super) fn choker_config(geometry: Geometry) -> choker::Config {
+    choker::Config {
+        pieces: geometry.pieces(),
+        piece_length: geometry.piece_length(),
+        ..choker::Config::default()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Action, Config, Content, Encryption, Input, Memory, PeerEnd, Plan, Progress, Setup, State, Torrent,
     check::{Checks, Compute, ComputeKey},
-    content::{bytes_of, exchange_config, picker_config},
+    content::{bytes_of, choker_config, exchange_config, picker_config},
     fill::Fill,
     gather::{Gather, GatherKey, OperationKey, Pending},
     peer::Peer,
@@ -189,7 +189,7 @@ impl Swarm {
         random.fill_secret(&mut session_id);
         Self {
             picker: Picker::new(picker_config(&layout, &have), random.child_seed()),
-            choker: Choker::new(choker::Config::default(), random.child_seed()),
+            choker: Choker::new(choker_config(geometry), random.child_seed()),
             verified_bytes: bytes_of(geometry, &have),
             checks: Checks::new(verdict.check),
             queue_key: u64::from_le_bytes(queue_key),

@@ -20,11 +20,11 @@ pub fn canonical_priority(one: SocketAddr, other: SocketAddr) -> u32 {
         (IpAddr::V4(a), IpAddr::V4(b)) if a == b => of_ports(one, other),
         (IpAddr::V6(a), IpAddr::V6(b)) if a == b => of_ports(one, other),
         // BEP 40: FF.FF.55.55 as a rule, one octet more of those that are in the same /16, all of the same /24.
-        (IpAddr::V4(a), IpAddr::V4(b)) => of_ips(a.octets(), b.octets(), 2, &[2, 3]),
+        (IpAddr::V4(a), IpAddr::V4(b)) => of_ips(a.octets(), b.octets(), 2),
         // The same for IPv6, from /48 on.
-        (IpAddr::V6(a), IpAddr::V6(b)) => of_ips(a.octets(), b.octets(), 6, &[6, 7]),
+        (IpAddr::V6(a), IpAddr::V6(b)) => of_ips(a.octets(), b.octets(), 6),
         (IpAddr::V4(a), IpAddr::V6(b)) | (IpAddr::V6(b), IpAddr::V4(a)) => {
-            of_ips(a.to_ipv6_mapped().octets(), b.octets(), 6, &[6, 7])
+            of_ips(a.to_ipv6_mapped().octets(), b.octets(), 6)
         }
     }
 }
@@ -36,11 +36,11 @@ fn of_ports(one: SocketAddr, other: SocketAddr) -> u32 {
     crc32c([a, b, c, d].iter())
 }
 
-/// Two addresses, in order. The first `whole` octets count whole; each of `more` counts whole too where all
-/// before it are equal; of the rest every other bit does.
-fn of_ips<const N: usize>(a: [u8; N], b: [u8; N], whole: usize, more: &[usize]) -> u32 {
+/// Two addresses, in order. The first `whole` octets count whole, and so do all that are equal and the first
+/// that is not; of the rest every other bit does.
+fn of_ips<const N: usize>(a: [u8; N], b: [u8; N], whole: usize) -> u32 {
     let equal = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
-    let clear = whole + more.iter().take_while(|place| equal >= **place).count();
+    let clear = whole.max(equal + 1);
     let mask = |ip: [u8; N]| {
         let mut masked = ip;
         masked.iter_mut().skip(clear).for_each(|octet| *octet &= 0x55);
@@ -89,6 +89,11 @@ mod tests {
         );
         let (ours, theirs) = ("[2001:db8:1::1]:1", "[2001:db8:2::1]:2");
         assert_eq!(priority(ours, theirs), priority(ours, "[2001:db8:2:aaaa::1]:2"));
+        assert_ne!(
+            priority(ours, "[2001:db8:1::4]:2"),
+            priority(ours, "[2001:db8:1::6]:2"),
+            "neighbours count whole"
+        );
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use crate::{
     config::{PeerAddr, SeedBytes},
-    units::ByteSize,
+    units::{ByteSize, Ratio, Span},
+    wish::{Priority, Selection},
 };
 use clap::{
     ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum,
@@ -50,7 +51,7 @@ pub(crate) enum Verb {
     Seed(Seed),
     /// Make a .torrent of a file or a folder
     Create(Create),
-    /// Show what a .torrent says
+    /// Show what a .torrent or a magnet link says
     #[command(visible_alias = "show")]
     Info(Info),
     /// Print the magnet link of a .torrent
@@ -72,12 +73,30 @@ pub(crate) enum Verb {
     Version,
 }
 
+impl Verb {
+    /// Whether stdout is for data alone.
+    pub(crate) const fn streams(&self) -> bool {
+        matches!(self, Self::Download(Download { stream: Some(_), .. }))
+    }
+}
+
 /// `convoy download`.
 #[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Peers send whole pieces, so where a chosen file shares a piece with its neighbour a \
+    little of that comes too and is written to its own file."
+)]
 pub(crate) struct Download {
-    /// .torrent files, or - for one on stdin
+    /// .torrent files, - for one on stdin, magnet links or info-hashes
     #[arg(required_unless_present = "print_config", value_name = "SOURCE")]
     pub(crate) sources: Vec<String>,
+    /// List the files with their numbers, and do nothing
+    #[arg(long, env = "CONVOY_LIST", value_parser = FalseyValueParser::new())]
+    pub(crate) list: bool,
+    /// Write this file to stdout while it comes, and stop when it is out; what else there is to say goes to
+    /// stderr
+    #[arg(long, value_name = "INDEX", env = "CONVOY_STREAM")]
+    pub(crate) stream: Option<u32>,
     /// Flags that are settings too.
     #[command(flatten)]
     pub(crate) settings: DownloadSettings,
@@ -93,7 +112,17 @@ pub(crate) struct DownloadSettings {
     /// Where the files go [default: .]
     #[arg(short, long, value_name = "DIR", env = "CONVOY_OUTPUT")]
     output: Option<PathBuf>,
-    /// Stop when everything is there instead of seeding on
+    /// The files to download, by their numbers, such as 0,2-4 [default: all]
+    #[arg(long, value_name = "INDICES", env = "CONVOY_SELECT")]
+    select: Option<Selection>,
+    /// How urgently, beside other downloads from the same peers [default: user]
+    #[arg(long, value_name = "TIER", env = "CONVOY_PRIORITY")]
+    priority: Option<Priority>,
+    /// Ask for pieces in their order, not for the rarest first
+    #[arg(long, env = "CONVOY_SEQUENTIAL", value_name = "BOOL", value_parser = BoolishValueParser::new(),
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    sequential: Option<bool>,
+    /// Stop when everything that is wanted is there instead of seeding on
     #[arg(long, env = "CONVOY_EXIT_WHEN_DONE", value_name = "BOOL", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     exit_when_done: Option<bool>,
@@ -176,8 +205,24 @@ pub(crate) struct Create {
 /// `convoy info`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Info {
-    /// A .torrent file, or - for one on stdin
+    /// A .torrent file, - for one on stdin, a magnet link or an info-hash
     pub(crate) source: String,
+    /// A peer that is asked what a link stands for, HOST:PORT; may repeat
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "CONVOY_PEER",
+        visible_alias = "initial-peers",
+        value_delimiter = ','
+    )]
+    pub(crate) peer: Vec<PeerAddr>,
+}
+
+impl Info {
+    /// What a node that asks is told.
+    pub(crate) fn node(&self) -> NodeOptions {
+        NodeOptions { peer: self.peer.clone(), ..NodeOptions::default() }
+    }
 }
 
 /// `convoy magnet`.
@@ -296,6 +341,12 @@ pub(crate) struct NodeOptions {
     /// The most peers of one torrent [default: 100]
     #[arg(long, value_name = "N", env = "CONVOY_PEER_LIMIT")]
     peer_limit: Option<u32>,
+    /// Share until so many bytes were sent for each that is wanted, then stop, such as 1.5
+    #[arg(long, value_name = "R", env = "CONVOY_SEED_RATIO")]
+    seed_ratio: Option<Ratio>,
+    /// Share for so long from when everything is there, then stop, such as 90s or 2h
+    #[arg(long, value_name = "TIME", env = "CONVOY_SEED_TIME")]
+    seed_time: Option<Span>,
     /// Where resume files are kept [default: $XDG_STATE_HOME/convoy]
     #[arg(long, value_name = "DIR", env = "CONVOY_STATE")]
     state: Option<PathBuf>,
@@ -427,9 +478,14 @@ mod tests {
             "convoy info x.torrent",
             "convoy info x.torrent --json",
             "convoy show -",
+            "convoy info magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567 --peer [::1]:2",
             "convoy seed x.torrent --data DIR --listen 127.0.0.1:7001",
             "convoy download x.torrent -o DIR --peer 127.0.0.1:7001 --exit-when-done --json",
             "convoy download x.torrent --initial-peers host.example:1,[::1]:2 -d 500k -u 2Mi --peer-limit 7",
+            "convoy download x.torrent --select 0,2-4 --priority lobby --sequential --list",
+            "convoy download x.torrent --stream 2 --json",
+            "convoy download x.torrent --seed-ratio 1.5 --seed-time 1h30m",
+            "convoy seed x.torrent --seed-time 90s",
             "convoy download --print-config",
             "convoy verify x.torrent --data DIR",
             "convoy -q demo --peers 5 --size 8MiB",
@@ -449,6 +505,8 @@ mod tests {
         assert_eq!(parse("convoy download").unwrap_err().kind(), ErrorKind::MissingRequiredArgument);
         assert_eq!(parse("convoy seed x --listen here").unwrap_err().kind(), ErrorKind::ValueValidation);
         assert_eq!(parse("convoy seed x --peer ::1").unwrap_err().kind(), ErrorKind::ValueValidation);
+        assert_eq!(parse("convoy download x --select a").unwrap_err().kind(), ErrorKind::ValueValidation);
+        assert_eq!(parse("convoy download x --seed-time 30").unwrap_err().kind(), ErrorKind::ValueValidation);
         assert_eq!(parse("convoy dht").unwrap_err().kind(), ErrorKind::InvalidSubcommand);
         assert_eq!(
             parse("convoy create x --date --no-date").unwrap_err().kind(),

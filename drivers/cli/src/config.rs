@@ -5,7 +5,8 @@
 use crate::{
     args::{Encryption, EncryptionLevel, NodeOptions, mse_config},
     failure::Failure,
-    units::ByteSize,
+    units::{ByteSize, Ratio, Span},
+    wish::{Priority, Selection},
 };
 use convoy_core::engine;
 use etcetera::base_strategy::{BaseStrategy, Xdg};
@@ -37,10 +38,20 @@ pub(crate) struct Config {
     pub(crate) upload_limit: ByteSize,
     /// The most peers of one torrent.
     pub(crate) peer_limit: u32,
-    /// Stop when the download is complete instead of seeding on.
+    /// Which files to download, by their numbers; `None` is all.
+    pub(crate) select: Option<Selection>,
+    /// How urgently.
+    pub(crate) priority: Priority,
+    /// In their order, not the rarest pieces first.
+    pub(crate) sequential: bool,
+    /// Stop when the download is there instead of seeding on.
     pub(crate) exit_when_done: bool,
     /// Web servers that have the files, besides those that the torrents name.
     pub(crate) webseed: Vec<String>,
+    /// Share until so much was sent for what was wanted.
+    pub(crate) seed_ratio: Option<Ratio>,
+    /// Share for so long.
+    pub(crate) seed_time: Option<Span>,
     /// Makes a run repeatable; for tests.
     pub(crate) seed_bytes: Option<SeedBytes>,
     /// Whether streams are encrypted.
@@ -68,8 +79,13 @@ impl Default for Config {
             download_limit: ByteSize(0),
             upload_limit: ByteSize(0),
             peer_limit: 100,
+            select: None,
+            priority: Priority::default(),
+            sequential: false,
             exit_when_done: false,
             webseed: Vec::new(),
+            seed_ratio: None,
+            seed_time: None,
             seed_bytes: None,
             encryption: Encryption::default(),
             encryption_level: EncryptionLevel::default(),

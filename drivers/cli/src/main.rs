@@ -15,6 +15,7 @@ mod source;
 mod units;
 mod verbs;
 mod walk;
+mod wish;
 
 use args::{Args, Console};
 use clap::Parser;
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
     let Args { console, verb } = Args::parse();
     let bars = Bars::default();
     log(console, &bars);
-    let reporter = Arc::new(Reporter::new(console, bars));
+    let reporter = Reporter::new(console, bars);
+    let reporter = Arc::new(if verb.streams() { reporter.aside() } else { reporter });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = runtime
         .map_err(|error| Failure::new(format!("cannot start: {error}")))

@@ -1,7 +1,10 @@
 //! Where a torrent comes from, and where a file goes.
 
 use crate::failure::Failure;
-use convoy_core::metainfo::Metainfo;
+use convoy_core::{
+    id::InfoHash,
+    metainfo::{Magnet, Metainfo},
+};
 use std::{
     fs::{self, File, Permissions},
     io::{self, Read, Write},
@@ -11,20 +14,100 @@ use std::{
 /// The largest .torrent that is read, in bytes; libtorrent's limit too.
 const MAX_TORRENT_LENGTH: u64 = 10_000_000;
 
-/// Reads and checks the .torrent that `source` names, or the one on stdin if it is `-`.
+/// A torrent as people name it.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A .torrent: all there is to know.
+    Torrent(Box<Metainfo>),
+    /// A magnet link, or an info-hash alone: the rest is asked of peers.
+    Link(Box<Link>),
+}
+
+/// A magnet link that peers can be asked about.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) info_hash: InfoHash,
+    pub(crate) magnet: Magnet,
+}
+
+impl Source {
+    /// The torrent's name among peers.
+    pub(crate) fn info_hash(&self) -> InfoHash {
+        match self {
+            Self::Torrent(metainfo) => metainfo.info.info_hash,
+            Self::Link(link) => link.info_hash,
+        }
+    }
+
+    /// Adds web servers that have the files to those that it names.
+    pub(crate) fn add_web_seeds(&mut self, urls: &[String]) {
+        match self {
+            Self::Torrent(metainfo) => metainfo.web_seeds.extend_from_slice(urls),
+            Self::Link(link) => link.magnet.web_seeds.extend_from_slice(urls),
+        }
+    }
+}
+
+impl Link {
+    /// What to call it until peers say.
+    pub(crate) fn name(&self) -> String {
+        self.magnet.name.clone().unwrap_or_else(|| self.info_hash.to_string())
+    }
+}
+
+/// Reads the .torrent or the link that `source` names, or the .torrent on stdin if it is `-`.
 ///
 /// # Errors
 /// There is none, it is not a torrent, or `source` is of a kind that this build cannot fetch.
+pub(crate) fn read(source: &str) -> Result<Source, Failure> {
+    match read_link(source)? {
+        Some(link) => Ok(Source::Link(Box::new(link))),
+        None => read_file(source).map(|metainfo| Source::Torrent(Box::new(metainfo))),
+    }
+}
+
+/// Reads and checks the .torrent that `source` names, or the one on stdin if it is `-`.
+///
+/// # Errors
+/// There is none, it is not a torrent, or `source` is something else.
 pub(crate) fn read_torrent(source: &str) -> Result<Metainfo, Failure> {
+    match read(source)? {
+        Source::Torrent(metainfo) => Ok(*metainfo),
+        Source::Link(_) => Err(Failure::usage(format!("this needs a .torrent, and {source} is a link"))
+            .advise("give the path of a .torrent file, or - for one on stdin")),
+    }
+}
+
+/// A magnet link or an info-hash, unless it is the name of a file.
+fn read_link(source: &str) -> Result<Option<Link>, Failure> {
+    let scheme = source.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+    let magnet = match (scheme.as_deref(), source.parse::<InfoHash>()) {
+        (Some("magnet"), _) => Magnet::parse(source).map_err(|error| {
+            Failure::new(format!("{source} is not a magnet link that can be used: {error}"))
+        })?,
+        (_, Ok(info_hash)) if !Path::new(source).exists() => Magnet::from(info_hash),
+        _ => return Ok(None),
+    };
+    let Some(info_hash) = magnet.info_hash else {
+        return Err(Failure::new(format!(
+            "{source} names a torrent of version 2 only, which this build cannot share"
+        ))
+        .advise("ask for a hybrid torrent, or one of version 1 (urn:btih:)"));
+    };
+    Ok(Some(Link { info_hash, magnet }))
+}
+
+fn read_file(source: &str) -> Result<Metainfo, Failure> {
     if source == "-" {
         let bytes = read_limited(io::stdin().lock())
             .map_err(|error| Failure::new(format!("cannot read a .torrent from stdin: {error}")))?;
         return parse(bytes, "stdin");
     }
+    refuse_web_addresses(source)?;
     let file = Path::new(source);
-    refuse_what_cannot_be_fetched(source)?;
     let bytes = File::open(file).and_then(read_limited).map_err(|error| {
-        Failure::io("cannot read", file, &error).advise("give the path of a .torrent file, or - for stdin")
+        Failure::io("cannot read", file, &error)
+            .advise("give the path of a .torrent file, - for one on stdin, a magnet link or an info-hash")
     })?;
     parse(bytes, source).map_err(|failure| failure.at(file))
 }
@@ -47,18 +130,14 @@ fn read_limited(from: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Links and hashes are sources people know; say plainly that they do not work yet.
-fn refuse_what_cannot_be_fetched(source: &str) -> Result<(), Failure> {
+/// Web addresses are sources people know; say plainly that they do not work yet.
+fn refuse_web_addresses(source: &str) -> Result<(), Failure> {
     let scheme = source.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
-    let is_hash = source.len() == 40 && source.bytes().all(|digit| digit.is_ascii_hexdigit());
-    let kind = match scheme.as_deref() {
-        Some("magnet") => "magnet links are",
-        Some("http" | "https") => "web addresses are",
-        _ if is_hash && !Path::new(source).exists() => "info-hashes are",
-        _ => return Ok(()),
-    };
-    Err(Failure::new(format!("{kind} not supported yet: {source}"))
-        .advise("what works is the path of a .torrent file, or - for one on stdin"))
+    match scheme.as_deref() {
+        Some("http" | "https") => Err(Failure::new(format!("web addresses are not supported yet: {source}"))
+            .advise("what works is a magnet link, or the path of a .torrent file")),
+        _ => Ok(()),
+    }
 }
 
 /// Writes `bytes` to a temporary file beside `file`, makes it durable, and gives it its name.
@@ -97,15 +176,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_are_refused_and_paths_are_not() {
+    fn links_and_hashes_name_a_torrent() {
         let hash = "0123456789abcdef0123456789abcdef01234567";
-        for source in ["magnet:?xt=urn:btih:0", "https://example.org/x.torrent", "HTTP://x", hash] {
-            let failure = read_torrent(source).expect_err("refused");
-            assert!(failure.message().contains("not supported yet"), "{failure}");
+        for source in [hash, &hash.to_uppercase(), "AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH"] {
+            let Ok(Source::Link(link)) = read(source) else { panic!("{source}") };
+            assert_eq!((link.info_hash.to_string(), link.name()), (hash.to_owned(), hash.to_owned()));
         }
-        for source in ["x.torrent", "c:\\x.torrent", "/a:b/x.torrent"] {
-            assert!(refuse_what_cannot_be_fetched(source).is_ok(), "{source}");
+        let Ok(Source::Link(link)) = read(&format!("Magnet:?dn=A+film&xt=urn:btih:{hash}&so=1-2")) else {
+            panic!("no link")
+        };
+        assert_eq!((link.info_hash.to_string(), link.name()), (hash.to_owned(), "A film".to_owned()));
+        assert_eq!(link.magnet.select.len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_source_is_told_apart() {
+        let v2 = format!("magnet:?xt=urn:btmh:1220{}", "ab".repeat(32));
+        for (source, why) in [
+            ("magnet:?xt=urn:btih:0", "malformed info-hash"),
+            ("magnet:?dn=x", "no info-hash"),
+            (v2.as_str(), "version 2"),
+            ("https://example.org/x.torrent", "not supported yet"),
+            ("HTTP://x", "not supported yet"),
+            ("x.torrent", "cannot read x.torrent"),
+            ("c:\\x.torrent", "cannot read"),
+            ("/a:b/x.torrent", "cannot read"),
+        ] {
+            let failure = read(source).expect_err("refused");
+            assert!(failure.message().contains(why), "{failure}");
         }
+        let failure = read_torrent("0123456789abcdef0123456789abcdef01234567").expect_err("refused");
+        assert!(failure.message().contains("needs a .torrent"), "{failure}");
     }
 
     #[test]

@@ -148,6 +148,75 @@ impl fmt::Display for Eta {
     }
 }
 
+/// A length of time: typed as `90s`, `30m` or `1h 30m`, and shown so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let time = humantime::parse_duration(text);
+        time.map(Self).map_err(|_| "a time is a number with a unit, such as 90s, 30m or 1h30m".into())
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_duration(self.0))
+    }
+}
+
+/// How much was sent for what was wanted, in thousandths: typed as `1.5` or `2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "TypedRatio")]
+pub(crate) struct Ratio(pub(crate) u32);
+
+/// A ratio as it may stand in a configuration file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TypedRatio {
+    Number(f64),
+    Text(String),
+}
+
+impl FromStr for Ratio {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let ratio = text.parse::<f64>().ok().filter(|ratio| (0.0..=1e6).contains(ratio));
+        ratio
+            .map(|ratio| Self((ratio * 1000.0).round() as u32))
+            .ok_or_else(|| "a ratio is a number such as 1 or 1.5, and no more than a million".into())
+    }
+}
+
+impl TryFrom<TypedRatio> for Ratio {
+    type Error = String;
+
+    fn try_from(typed: TypedRatio) -> Result<Self, String> {
+        match typed {
+            TypedRatio::Number(number) => number.to_string().parse(),
+            TypedRatio::Text(text) => text.parse(),
+        }
+    }
+}
+
+impl Serialize for Ratio {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(f64::from(self.0) / 1000.0)
+    }
+}
+
 /// A part of a whole, shown as `42.17%`; rounded down, so that 100.00% means all of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Percent {
@@ -244,6 +313,18 @@ mod tests {
         assert_eq!(Eta::new(1, 0).to_string(), "∞");
         assert_eq!(Eta::new(0, 0), Eta(Some(0)));
         assert_eq!(Eta::new(11, 10), Eta(Some(2)));
+    }
+
+    #[test]
+    fn times_have_units_and_ratios_have_none() {
+        let seconds = |text: &str| text.parse::<Span>().map(|Span(time)| time.as_secs());
+        assert_eq!(["90s", "30m", "1h30m", "1h 30m", "0s"].map(seconds), [90, 1800, 5400, 5400, 0].map(Ok));
+        let permille = |text: &str| text.parse::<Ratio>().map(|Ratio(permille)| permille);
+        assert_eq!(["0", "1", "1.5", "0.0014"].map(permille), [0, 1000, 1500, 1].map(Ok));
+        for text in ["", "fast", "-1", "nan", "inf", "1e9"] {
+            assert!(seconds(text).is_err() && permille(text).is_err(), "{text}");
+        }
+        assert!(seconds("30").is_err(), "nobody knows of what");
     }
 
     #[test]

@@ -115,8 +115,31 @@ fn what_is_no_torrent_is_refused_by_name() {
         let ran = scratch.run(&format!("{verb} noise"));
         assert_eq!(ran.code, Some(1), "{verb}");
         assert!(ran.stderr.contains("noise is not a .torrent"), "{verb}: {}", ran.stderr);
-        let ran = scratch.run(&format!("{verb} magnet:?xt=urn:btih:{}", "0".repeat(40)));
+        let ran = scratch.run(&format!("{verb} https://example.org/x.torrent"));
         assert_eq!(ran.code, Some(1), "{verb}");
         assert!(ran.stderr.contains("not supported yet"), "{verb}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn a_link_is_shown_and_refused_where_it_says_too_little() {
+    let scratch = Scratch::new();
+    let link = format!("magnet:?xt=urn:btih:{}&so=1,3-4&dn=x", "0".repeat(40));
+    let event = scratch.run(&format!("info {link} --json")).ok().event("link").clone();
+    assert_eq!((&event["name"], &event["select"]), (&"x".into(), &"1,3-4".into()));
+    for verb in ["magnet", "verify", "seed"] {
+        let ran = scratch.run(&format!("{verb} {link}"));
+        assert_eq!(ran.code, Some(2), "{verb}");
+        assert!(ran.stderr.contains("is a link"), "{verb}: {}", ran.stderr);
+    }
+    for line in
+        [format!("info {link} --peer 127.0.0.1:1"), format!("download --list {link} --peer 127.0.0.1:1")]
+    {
+        let ran = scratch.run(&line);
+        assert_eq!(ran.code, Some(1), "{line}");
+        assert!(ran.stderr.contains("127.0.0.1:1: connection refused"), "{line}: {}", ran.stderr);
+    }
+    let ran = scratch.run(&format!("download --list {link}"));
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("--peer HOST:PORT"), "{}", ran.stderr);
 }

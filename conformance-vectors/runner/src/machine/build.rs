@@ -3,9 +3,9 @@
 use super::life::{Life, live};
 use bytes::Bytes;
 use convoy_core::{
-    Instant, Seed, choker, engine,
+    Instant, Seed, choker, engine, holepunch,
     id::{InfoHash, PeerId},
-    mse, picker,
+    metadata, mse, pex, picker,
     serial::Hex,
     swarm, wire,
 };
@@ -14,11 +14,14 @@ use serde_json::value::{RawValue, to_raw_value};
 use std::convert::Infallible;
 
 /// The machines by name, and the type of the configuration of each.
-pub const MACHINES: [(&str, &str); 9] = [
+pub const MACHINES: [(&str, &str); 12] = [
     ("choker", "choker::Config"),
     ("engine", "engine::Config"),
+    ("holepunch", "holepunch::Config"),
+    ("metadata", "metadata::Config"),
     ("mse_initiator", "MseInitiator"),
     ("mse_responder", "MseResponder"),
+    ("pex", "pex::Config"),
     ("picker", "picker::Config"),
     ("swarm", "swarm::Setup"),
     ("wire_connection", "Connection"),
@@ -100,6 +103,9 @@ pub(super) fn build(
     Ok(Some(match machine {
         "choker" => live(choker::Choker::new(serde_json::from_str(config)?, seed), never),
         "engine" => live(engine::Engine::new(serde_json::from_str(config)?, seed), never),
+        "holepunch" => live(holepunch::Holepunch::new(serde_json::from_str(config)?), never),
+        "metadata" => live(metadata::Exchange::new(serde_json::from_str(config)?, seed), never),
+        "pex" => live(pex::Pex::new(serde_json::from_str(config)?), never),
         "picker" => live(picker::Picker::new(serde_json::from_str(config)?, seed), never),
         "swarm" => live(swarm::Swarm::new(serde_json::from_str(config)?, seed), never),
         "mse_initiator" => {

@@ -5,22 +5,89 @@ use super::{
     extensions::{extended, extensions, join},
 };
 use crate::{
-    id::PieceIndex,
+    ic::{Binding, PlayerSecret, Purpose, Token},
+    id::{PeerId, PieceIndex},
     picker::Tier,
     swarm::{
-        Input, Plan,
+        Community, Input, Plan, Swarm,
         subject::{self, joined},
     },
     wire::{
         Reserved,
-        extension::{Holepunch, HolepunchError, Priority, PriorityLevel},
+        extension::{Auth, Holepunch, HolepunchError, Priority, PriorityLevel},
     },
 };
-use alloc::{boxed::Box, vec::Vec};
-use core::net::SocketAddr;
+use alloc::{boxed::Box, collections::BTreeSet, vec, vec::Vec};
+use core::{net::SocketAddr, time::Duration};
 
 const HANDSHAKE: &[u8] = b"d10:ic_versioni2e1:md7:ic_authi20e11:ic_priorityi21e12:ut_holepunchi22eee";
 const EXTENDED: Reserved = Reserved([0, 0, 0, 0, 0, 0x10, 0, 4]);
+
+/// A seed of a community, in which only who proves to be a member may hurry it.
+fn restricted() -> Table {
+    let mut table = Table::new(true);
+    let (mut setup, _) = super::setup_of(true);
+    let player = PlayerSecret::from([1; 32]);
+    let members = BTreeSet::from([player.player_key()]);
+    setup.config.community = Some(Community { id: [7; 32], player, members });
+    table.swarm = Swarm::new(setup, [1; 32]);
+    table.tell(Input::Start);
+    table
+}
+
+fn lobby() -> Vec<u8> {
+    let priority = Priority { pieces: vec![], priority: PriorityLevel::LobbyUrgent, reason: None };
+    extended(11, &priority.encode())
+}
+
+/// What the member with that key shows to the peer with this id.
+fn auth(table: &Table, key: u8, audience: PeerId) -> Vec<u8> {
+    let binding = Binding {
+        purpose: Purpose::PeerMessage,
+        community_id: [7; 32],
+        info_hash: table.swarm.info().info_hash,
+        audience: &audience.0,
+    };
+    let token = Token::sign_v2(&PlayerSecret::from([key; 32]).signing_key(), [5; 16], 0, &binding);
+    extended(10, &Auth { community_id: [7; 32], token }.encode())
+}
+
+#[test]
+fn in_a_restricted_swarm_only_a_member_may_hurry_us() {
+    for (key, audience, may) in
+        [(1, PeerId([1; 20]), true), (2, PeerId([1; 20]), false), (1, PeerId([9; 20]), false)]
+    {
+        let mut table = restricted();
+        let peer = join(&mut table);
+        table.hear(peer, &extended(0, HANDSHAKE));
+        let shown = auth(&table, key, audience);
+        table.hear(peer, &shown);
+        table.hear(peer, super::INTERESTED);
+        table.hear(peer, &lobby());
+        assert_eq!(
+            table.swarm.choker.is_lobby(peer),
+            may,
+            "bad input 39: player {key}, shown to {audience:?}"
+        );
+    }
+}
+
+#[test]
+fn urgency_is_believed_five_times_at_once_and_then_once_a_second() {
+    let mut table = Table::new(true);
+    let peer = join(&mut table);
+    table.hear(peer, &extended(0, HANDSHAKE));
+    table.hear(peer, super::INTERESTED);
+    let calm = Priority { pieces: vec![], priority: PriorityLevel::Background, reason: None };
+    for _ in 0..5 {
+        table.hear(peer, &extended(11, &calm.encode()));
+    }
+    table.hear(peer, &lobby());
+    assert!(!table.swarm.choker.is_lobby(peer), "the sixth within a second");
+    table.now = table.now + Duration::from_secs(1);
+    table.hear(peer, &lobby());
+    assert!(table.swarm.choker.is_lobby(peer));
+}
 
 #[test]
 fn what_is_urgent_to_us_is_said_and_said_again_and_taken_back() {

@@ -33,10 +33,8 @@ pub use notices::{
 pub use pex::{PEX_MAX, Pex, PexFlags, PexPeer};
 pub use priority::{PRIORITY_MAX, PRIORITY_PIECES_MAX, PRIORITY_REASON_MAX, Priority, PriorityLevel};
 
-use thiserror::Error;
-
 /// Why an extension message is worth nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum Error {

@@ -74,9 +74,25 @@ fn encryption_goes_by_all_its_names() {
 #[test]
 fn printed_settings_are_a_configuration_file() {
     let seed = "07".repeat(32);
-    let flags = format!("--peer host.example:1 --peer [::1]:2 --seed-bytes {seed} --state /s --no-dht");
+    let flags = format!(
+        "--peer host.example:1 --peer [::1]:2 --seed-bytes {seed} --state /s --no-dht --select 0,2-4 \
+         --priority background --sequential --seed-ratio 1.5 --seed-time 90s"
+    );
     let config = load("", &flags).expect("valid");
     assert_eq!(load(&config.to_toml().expect("printed"), "").expect("valid"), config);
+}
+
+#[test]
+fn wishes_are_settings_too() {
+    let by_file = load(
+        "select = '0,2-4'\npriority = 'lobby'\nsequential = true\nseed-ratio = 2\nseed-time = '1m 30s'",
+        "",
+    );
+    let by_flag = load("", "--select 0,2-4 --priority lobby --sequential --seed-ratio 2 --seed-time 90s");
+    assert_eq!(by_file.expect("valid"), by_flag.expect("valid"));
+    for text in ["select = 'all'", "priority = 'high'", "seed-ratio = -1", "seed-time = 90"] {
+        assert!(load(text, "").is_err(), "{text}");
+    }
 }
 
 #[test]

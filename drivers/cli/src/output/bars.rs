@@ -27,14 +27,23 @@ impl Bars {
         // On the screen as here: in the order of their names.
         let place = bars.keys().take_while(|other| other.as_str() < name).count();
         let bar = bars.entry(name.to_owned()).or_insert_with(|| self.bar(place, name, progress.total_bytes));
-        let done = match progress.state {
-            State::FetchingMetadata => 0,
-            State::Checking => progress.checked_bytes,
-            State::Downloading | State::Seeding | State::Paused | State::Failed => progress.verified_bytes,
+        let (done, total) = match progress.state {
+            State::FetchingMetadata => (0, 0),
+            State::Checking => (progress.checked_bytes, progress.total_bytes),
+            State::Downloading | State::Seeding | State::Paused | State::Failed => {
+                (lines::fetched(progress), progress.wanted_bytes)
+            }
         };
-        bar.set_length(progress.total_bytes);
+        bar.set_length(total);
         bar.set_position(done);
-        bar.set_message(message(done, progress));
+        bar.set_message(message(Percent { part: done, whole: total }, progress));
+    }
+
+    /// Takes one bar off the screen.
+    pub(super) fn drop(&self, name: &str) {
+        if let Some(bar) = self.by_name.lock().unwrap_or_else(PoisonError::into_inner).remove(name) {
+            bar.finish_and_clear();
+        }
     }
 
     /// A bar for reading and hashing.
@@ -73,8 +82,7 @@ impl Bars {
 }
 
 /// What stands behind a bar.
-fn message(done: u64, progress: &Progress) -> String {
-    let percent = Percent { part: done, whole: progress.total_bytes };
+fn message(percent: Percent, progress: &Progress) -> String {
     let (down, up) = (Rate(progress.download_rate_bytes_per_s), Rate(progress.upload_rate_bytes_per_s));
     let peers = progress.peers_live;
     match progress.state {

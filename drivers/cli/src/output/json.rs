@@ -20,6 +20,21 @@ pub(crate) enum Event<'a> {
     Listening { addr: SocketAddr },
     /// Peers cannot reach us; we can still dial them.
     NotListening { why: String },
+    /// Peers are being asked what a torrent is; `name` is the link's, or the info-hash.
+    Fetching {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        name: &'a str,
+    },
+    /// What a torrent is has come from peers, and is right.
+    Metadata {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        name: &'a str,
+        total: u64,
+        pieces: u32,
+        files: usize,
+    },
     /// A torrent was begun with.
     Added {
         #[serde(serialize_with = "hex")]
@@ -40,10 +55,13 @@ pub(crate) enum Event<'a> {
         #[serde(serialize_with = "hex")]
         info_hash: InfoHash,
         name: &'a str,
-        /// `checking`, `downloading`, `seeding`, `paused` or `failed`.
+        /// `fetching_metadata`, `checking`, `downloading`, `seeding`, `paused` or `failed`.
         state: &'static str,
         total: u64,
         verified: u64,
+        /// Bytes of the pieces that are wanted, and those of them that are not there yet.
+        wanted: u64,
+        missing: u64,
         downloaded: u64,
         uploaded: u64,
         wasted: u64,
@@ -131,6 +149,23 @@ pub(crate) enum Event<'a> {
         seconds: f64,
         rate: u64,
     },
+    /// Everything that is wanted of a torrent is there, verified and written, but that is not all.
+    Finished {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        name: &'a str,
+        path: &'a Path,
+        verified: u64,
+        total: u64,
+        seconds: f64,
+        rate: u64,
+    },
+    /// A torrent was shared for as long as was asked for; it is paused.
+    SeedGoalReached {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        name: &'a str,
+    },
     /// What is known of a torrent was saved for the next run.
     ResumeSaved {
         #[serde(serialize_with = "hex")]
@@ -139,6 +174,14 @@ pub(crate) enum Event<'a> {
     },
     /// Something failed.
     Error { message: &'a str, file: Option<&'a str> },
+    /// `download --list`: a file and its number, as `--select` takes it.
+    ListedFile {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        index: u32,
+        path: &'a str,
+        length: u64,
+    },
     /// `create`: the .torrent is written.
     Created {
         #[serde(flatten)]
@@ -147,6 +190,19 @@ pub(crate) enum Event<'a> {
     },
     /// `info`: what a .torrent says.
     Torrent(Box<Torrent<'a>>),
+    /// `info`: what a magnet link says.
+    Link {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        info_hash_v2: Option<String>,
+        name: Option<&'a str>,
+        trackers: &'a [String],
+        web_seeds: &'a [String],
+        peers: &'a [String],
+        /// As `--select` takes it; `null` for all files.
+        select: Option<String>,
+        nodes: &'a [(String, u16)],
+    },
     /// `magnet`: the link.
     Magnet { uri: &'a str },
     /// `verify`, `seed`: a file, and what is wrong with it.
@@ -172,7 +228,9 @@ pub(crate) enum Event<'a> {
         #[serde(serialize_with = "hex")]
         info_hash: InfoHash,
         name: &'a str,
+        /// Whether all of it is there, and whether everything that is wanted is.
         complete: bool,
+        finished: bool,
         total: u64,
         verified: u64,
         downloaded: u64,
@@ -331,6 +389,8 @@ impl<'a> Event<'a> {
             state: state_name(progress.state),
             total: progress.total_bytes,
             verified: progress.verified_bytes,
+            wanted: progress.wanted_bytes,
+            missing: progress.missing_bytes,
             downloaded: progress.downloaded_bytes,
             uploaded: progress.uploaded_bytes,
             wasted: progress.wasted_bytes,

@@ -1,4 +1,5 @@
-//! What the program says: results and JSON on stdout, progress and logs on stderr.
+//! What the program says: results and JSON on stdout, progress and logs on stderr; all of it on stderr where
+//! stdout is for data.
 
 mod bars;
 mod json;
@@ -24,6 +25,8 @@ use std::{
 /// Says what happens, in the way that was asked for.
 pub(crate) struct Reporter {
     json: bool,
+    /// Whether stdout is left to others.
+    aside: bool,
     view: View,
     /// Why stdout took no more.
     broken: Mutex<Option<io::Error>>,
@@ -44,7 +47,12 @@ impl Reporter {
             _ if io::stderr().is_terminal() => View::Bars(bars),
             _ => View::Lines,
         };
-        Self { json: console.json, view, broken: Mutex::new(None) }
+        Self { json: console.json, aside: false, view, broken: Mutex::new(None) }
+    }
+
+    /// The same, with results and JSON on stderr: stdout is for data alone.
+    pub(crate) fn aside(self) -> Self {
+        Self { aside: true, ..self }
     }
 
     /// Prints an event, if JSON is what was asked for.
@@ -57,7 +65,7 @@ impl Reporter {
     /// Prints a result, unless JSON is what was asked for.
     pub(crate) fn result(&self, text: impl Display) {
         if !self.json {
-            self.aside(|| self.write(text.to_string().trim_end()));
+            self.beside_bars(|| self.write(text.to_string().trim_end()));
         }
     }
 
@@ -77,6 +85,13 @@ impl Reporter {
             View::Nothing => {}
             View::Bars(bars) => bars.show(name, progress),
             View::Lines => eprintln!("{}", lines::progress(name, progress)),
+        }
+    }
+
+    /// Shows no more how something of this name stands: it has another name now.
+    pub(crate) fn drop_progress(&self, name: &str) {
+        if let View::Bars(bars) = &self.view {
+            bars.drop(name);
         }
     }
 
@@ -110,7 +125,7 @@ impl Reporter {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn aside(&self, print: impl FnOnce()) {
+    fn beside_bars(&self, print: impl FnOnce()) {
         match &self.view {
             View::Bars(bars) => bars.aside(print),
             View::Lines | View::Nothing => print(),
@@ -118,6 +133,10 @@ impl Reporter {
     }
 
     fn write(&self, line: &str) {
+        if self.aside {
+            eprintln!("{line}");
+            return;
+        }
         let mut out = io::stdout().lock();
         if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
             self.broken().get_or_insert(error);

@@ -1,21 +1,67 @@
-//! `convoy info`: what a .torrent says.
+//! `convoy info`: what a .torrent or a magnet link says.
 
+use super::{session, unless_interrupted};
 use crate::{
     args,
+    config::Config,
     failure::Failure,
     output::{Event, Hex, InfoFile, Reporter, Torrent, printable, utc},
-    source::read_torrent,
+    source::{self, Link, Source},
     units::{ByteSize, grouped},
+    wish::Selection,
 };
-use convoy_core::metainfo::{File, Metainfo};
-use std::fmt::{self, Display, Write};
+use convoy_core::metainfo::{File, Info, Magnet, Metainfo};
+use std::{
+    fmt::{self, Display, Write},
+    sync::Arc,
+};
 
-/// Prints it.
-pub(super) fn run(args: &args::Info, reporter: &Reporter) -> Result<(), Failure> {
-    let metainfo = read_torrent(&args.source)?;
-    reporter.event(&Event::Torrent(Box::new(torrent(&metainfo))));
-    reporter.result(Sheet(&metainfo));
+/// Prints it. Of a link, what peers say it stands for, if there are some to ask.
+pub(super) async fn run(args: args::Info, reporter: &Arc<Reporter>) -> Result<(), Failure> {
+    let name = args.source.clone();
+    match unless_interrupted(reporter, move |_| source::read(&name)).await? {
+        Source::Torrent(metainfo) => show(&metainfo, reporter),
+        Source::Link(link) if args.peer.is_empty() => show_link(&link, reporter),
+        Source::Link(link) => {
+            let config = Config::load(&args.node(), &toml::Table::new())?;
+            let info = session::look(&link, &config, reporter).await?;
+            show(&of_link(info, link.magnet), reporter);
+        }
+    }
     Ok(())
+}
+
+fn show(metainfo: &Metainfo, reporter: &Reporter) {
+    reporter.event(&Event::Torrent(Box::new(torrent(metainfo))));
+    reporter.result(Sheet(metainfo));
+}
+
+/// What peers and the link say together.
+fn of_link(info: Info, magnet: Magnet) -> Metainfo {
+    let Magnet { trackers, web_seeds, nodes, .. } = magnet;
+    Metainfo {
+        info,
+        trackers: trackers.into_iter().map(|tracker| vec![tracker]).collect(),
+        web_seeds,
+        nodes,
+        comment: None,
+        created_by: None,
+        creation_date: None,
+    }
+}
+
+fn show_link(Link { info_hash, magnet }: &Link, reporter: &Reporter) {
+    reporter.event(&Event::Link {
+        info_hash: *info_hash,
+        info_hash_v2: magnet.info_hash_v2.map(|hash| Hex(&hash).to_string()),
+        name: magnet.name.as_deref(),
+        trackers: &magnet.trackers,
+        web_seeds: &magnet.web_seeds,
+        peers: &magnet.peers,
+        select: Selection::of_link(&magnet.select).map(String::from),
+        nodes: &magnet.nodes,
+    });
+    reporter.result(LinkSheet(magnet));
 }
 
 /// As an object.
@@ -48,7 +94,35 @@ pub(super) fn torrent(metainfo: &Metainfo) -> Torrent<'_> {
     }
 }
 
-/// As people read it.
+/// A link as people read it.
+struct LinkSheet<'a>(&'a Magnet);
+
+impl Display for LinkSheet<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(magnet) = self;
+        if let Some(name) = &magnet.name {
+            row(f, "Name", printable(name))?;
+        }
+        if let Some(hash) = &magnet.info_hash {
+            row(f, "Info hash", hash)?;
+        }
+        if let Some(hash) = &magnet.info_hash_v2 {
+            row(f, "Info hash v2", Hex(hash))?;
+        }
+        for (name, values) in
+            [("Tracker", &magnet.trackers), ("Web seed", &magnet.web_seeds), ("Peer", &magnet.peers)]
+        {
+            values.iter().try_for_each(|value| row(f, name, printable(value)))?;
+        }
+        nodes(f, &magnet.nodes)?;
+        if let Some(selection) = Selection::of_link(&magnet.select) {
+            row(f, "Selects", format_args!("files {selection}"))?;
+        }
+        row(f, "Note", "the rest is known to peers: name one with --peer HOST:PORT to ask it")
+    }
+}
+
+/// A torrent as people read it.
 struct Sheet<'a>(&'a Metainfo);
 
 impl Display for Sheet<'_> {
@@ -63,9 +137,7 @@ impl Display for Sheet<'_> {
         for seed in &metainfo.web_seeds {
             row(f, "Web seed", printable(seed))?;
         }
-        for (host, port) in &metainfo.nodes {
-            row(f, "DHT node", format_args!("{}:{port}", printable(host)))?;
-        }
+        nodes(f, &metainfo.nodes)?;
         self.origin(f)?;
         row(f, "Magnet", metainfo.magnet())?;
         f.write_str("Files\n")?;
@@ -110,6 +182,10 @@ impl Sheet<'_> {
     }
 }
 
+fn nodes(f: &mut impl Write, nodes: &[(String, u16)]) -> fmt::Result {
+    nodes.iter().try_for_each(|(host, port)| row(f, "DHT node", format_args!("{}:{port}", printable(host))))
+}
+
 fn row(f: &mut impl Write, name: &str, value: impl Display) -> fmt::Result {
     writeln!(f, "{name:<14}{value}")
 }
@@ -134,6 +210,26 @@ fn tree(f: &mut impl Write, files: &[File]) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_is_shown_with_all_its_hints() {
+        let magnet = Magnet::parse(
+            "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&dn=A+film&tr=udp%3A%2F%2Ft.example%3A1\
+             &ws=https%3A%2F%2Fw.example%2F&x.pe=192.0.2.1:7&so=0,2-4&dht=d.example:2",
+        );
+        let shown = LinkSheet(&magnet.expect("valid")).to_string();
+        let expected = [
+            "Name          A film",
+            "Info hash     0123456789abcdef0123456789abcdef01234567",
+            "Tracker       udp://t.example:1",
+            "Web seed      https://w.example/",
+            "Peer          192.0.2.1:7",
+            "DHT node      d.example:2",
+            "Selects       files 0,2-4",
+            "Note          the rest is known to peers: name one with --peer HOST:PORT to ask it",
+        ];
+        assert_eq!(shown.lines().collect::<Vec<_>>(), expected);
+    }
 
     #[test]
     fn folders_are_named_once_and_padding_is_not_shown() {

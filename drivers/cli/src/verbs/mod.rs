@@ -37,7 +37,7 @@ pub(crate) async fn run(verb: Verb, reporter: &Arc<Reporter>) -> Result<(), Fail
         Verb::Verify(verify) => {
             unless_interrupted(reporter, move |reporter| verify::run(&verify, reporter)).await
         }
-        Verb::Info(info) => unless_interrupted(reporter, move |reporter| info::run(&info, reporter)).await,
+        Verb::Info(info) => info::run(info, reporter).await,
         Verb::Magnet(magnet) => {
             unless_interrupted(reporter, move |reporter| magnet::run(&magnet, reporter)).await
         }
@@ -58,10 +58,10 @@ pub(crate) async fn run(verb: Verb, reporter: &Arc<Reporter>) -> Result<(), Fail
 }
 
 /// Runs `work` on a thread of its own; Ctrl-C does not wait for it.
-async fn unless_interrupted(
+async fn unless_interrupted<T: Send + 'static>(
     reporter: &Arc<Reporter>,
-    work: impl FnOnce(&Reporter) -> Result<(), Failure> + Send + 'static,
-) -> Result<(), Failure> {
+    work: impl FnOnce(&Reporter) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     let mut signals = Signals::listen()?;
     tokio::select! {
         done = on_thread(reporter, work) => done,

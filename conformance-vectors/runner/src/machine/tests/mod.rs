@@ -2,6 +2,7 @@
 
 mod choker;
 mod engine;
+mod exchange;
 mod picker;
 mod replaying;
 mod streams;

@@ -1,52 +1,83 @@
 //! What `download` and `seed` share: a node, its torrents, and what people are told of them.
 
+mod begin;
+mod fetching;
+mod look;
+mod stream;
 mod torrent;
 
 use crate::{
-    config::{Config, PeerAddr},
+    config::Config,
     failure::Failure,
-    output::{Event as Line, Hex, Reporter, encryption_name, printable},
+    output::{Event as Line, Reporter, encryption_name, printable},
     signals::Signals,
-    source::{make_folder, read_torrent},
+    source::{self, Link, Source, make_folder},
+    units::ByteSize,
+    wish::{Selection, Wish},
 };
 use convoy_core::{
     bitfield::Bitfield,
-    engine::{Event, PeerEnd, Progress, Refusal, WebSeedEnd},
+    engine::{Command, Event, FetchTorrent, PeerEnd, Progress, Refusal, WebSeedEnd},
     id::{FileIndex, InfoHash},
-    metainfo::{Info, Metainfo},
+    metainfo::Info,
     storage::StorageError,
 };
-use convoy_tokio::{AddTorrent, Events, Node, NodeConfig, NodeEvent};
-use sha1::{Digest, Sha1};
+use convoy_tokio::{AddTorrent, Events, Node, NodeEvent};
+use fetching::Fetching;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     net::SocketAddr,
     ops::ControlFlow,
     path::{Path, PathBuf},
     time::Duration,
 };
+use stream::{Streaming, Written};
+use tokio::sync::mpsc;
 use torrent::Torrent;
+
+pub(super) use look::look;
 
 /// How long a node may take to close its streams and save what it knows.
 const STOP_WITHIN: Duration = Duration::from_millis(2500);
 
-/// When a session is over.
+/// When a session is over. Where sharing has a goal, also when all torrents have reached it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
-    /// When all torrents are complete.
-    Complete,
+    /// When everything that is wanted is there.
+    Finish,
     /// When somebody stops it; what is missing is fetched.
     Fetch,
     /// When somebody stops it; everything has to be there already.
     Serve,
 }
 
+/// What a session is for.
+pub(super) struct Order<'a> {
+    pub(super) goal: Goal,
+    /// Where the data lie, or will lie.
+    pub(super) folder: &'a Path,
+    /// What is wanted of the torrents.
+    pub(super) wish: Wish,
+}
+
 /// A node at work.
 pub(super) struct Session<'a> {
     reporter: &'a Reporter,
-    goal: Goal,
+    order: Order<'a>,
+    node: Node,
+    /// The folder of the resume files.
+    state: PathBuf,
+    /// Peers that may have any of the torrents.
+    peers: Vec<SocketAddr>,
+    /// Torrents of which only the name is known.
+    fetching: BTreeMap<InfoHash, Fetching>,
     torrents: BTreeMap<InfoHash, Torrent>,
+    /// The file that goes to stdout while it comes, once it is known what is on disk.
+    streaming: Option<Streaming>,
+    /// Whether such a file is still to go out.
+    is_streaming: bool,
+    /// Where its writer says how far it is.
+    written: mpsc::Sender<Written>,
     /// Peers that could not be reached and were told of.
     unreached: BTreeSet<SocketAddr>,
 }
@@ -55,70 +86,46 @@ pub(super) struct Session<'a> {
 ///
 /// # Errors
 /// One of them cannot be read, or there are two of the same.
-pub(super) fn read(sources: &[String]) -> Result<Vec<Metainfo>, Failure> {
-    let mut torrents: Vec<Metainfo> = Vec::new();
-    for source in sources {
-        let torrent = read_torrent(source)?;
-        if torrents.iter().any(|other| other.info.info_hash == torrent.info.info_hash) {
-            return Err(Failure::usage(format!("{source} is the same torrent as another one")));
+pub(super) fn read(names: &[String]) -> Result<Vec<Source>, Failure> {
+    let mut sources: Vec<Source> = Vec::new();
+    for name in names {
+        let source = source::read(name)?;
+        if sources.iter().any(|other| other.info_hash() == source.info_hash()) {
+            return Err(Failure::usage(format!("{name} is the same torrent as another one")));
         }
-        torrents.push(torrent);
+        sources.push(source);
     }
-    Ok(torrents)
+    Ok(sources)
 }
 
-/// Runs a node with `torrents`, whose data lie or will lie in `folder`.
+/// Runs a node with the torrents that `sources` name.
 ///
 /// # Errors
 /// What failed, or that somebody stopped it.
 pub(super) async fn run(
-    goal: Goal,
-    torrents: Vec<Metainfo>,
-    folder: &Path,
+    order: Order<'_>,
+    sources: Vec<Source>,
     config: &Config,
     reporter: &Reporter,
 ) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
-    let peers = tokio::select! {
-        peers = resolve(&config.peer) => peers?,
-        () = signals.next() => return Err(Failure::interrupted()),
-    };
     let state = config.state_folder()?;
     make_folder(&state)?;
-    let seed = config.seed_bytes.map(|seed| seed.0);
-    let (node, events) = convoy_tokio::spawn(NodeConfig {
-        engine: config.engine(),
-        seed,
-        preallocate: config.preallocate,
-        ..NodeConfig::default()
-    })
-    .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
-    let mut session = Session::new(goal, reporter);
-    for Metainfo { info, mut web_seeds, .. } in torrents {
-        let resume = resume_file(&state, &info, folder);
-        web_seeds.extend_from_slice(&config.webseed);
-        let add = AddTorrent::new(info.clone(), folder);
-        node.add(AddTorrent { resume: Some(resume.clone()), peers: peers.clone(), web_seeds, ..add });
-        session.follow(info, folder.to_owned(), resume);
+    let peers = tokio::select! {
+        peers = begin::resolve(&config.peer) => peers?,
+        () = signals.next() => return Err(Failure::interrupted()),
+    };
+    let (node, events) = begin::spawn(config, config.engine())?;
+    let (to_session, written) = mpsc::channel(1);
+    let mut session = Session::new(order, node, state, peers, to_session, reporter);
+    for mut source in sources {
+        source.add_web_seeds(&config.webseed);
+        tokio::select! {
+            begun = session.begin(source) => begun?,
+            () = signals.next() => return Err(Failure::interrupted()),
+        }
     }
-    session.run(node, events, &mut signals).await
-}
-
-async fn resolve(names: &[PeerAddr]) -> Result<Vec<SocketAddr>, Failure> {
-    let mut peers = Vec::new();
-    for name in names {
-        peers.extend(name.resolve().await?);
-    }
-    Ok(peers)
-}
-
-/// Where what is known of a torrent in a folder is kept: the same torrent may lie in two.
-fn resume_file(state: &Path, info: &Info, folder: &Path) -> PathBuf {
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let folder = fs::canonicalize(&folder).unwrap_or(folder);
-    let digest = Sha1::digest(folder.as_os_str().as_encoded_bytes());
-    let (distinct, _) = digest.split_at(4);
-    state.join(format!("{}-{}.resume", info.info_hash, Hex(distinct)))
+    session.run(events, written, &mut signals).await
 }
 
 /// Whether to go on.
@@ -137,32 +144,101 @@ fn ended_by_itself() -> Next {
     )
 }
 
+/// Wants soon what somebody reads next, who has read up to `offset`.
+fn read_ahead(node: &Node, streaming: Option<&Streaming>, offset: u64) {
+    if let Some(streaming) = streaming {
+        let reader = Some(streaming.reader(offset));
+        node.command(Command::Read { info_hash: streaming.info_hash, reader });
+    }
+}
+
 impl<'a> Session<'a> {
     /// A session without torrents.
-    fn new(goal: Goal, reporter: &'a Reporter) -> Self {
-        Self { reporter, goal, torrents: BTreeMap::new(), unreached: BTreeSet::new() }
+    fn new(
+        order: Order<'a>,
+        node: Node,
+        state: PathBuf,
+        peers: Vec<SocketAddr>,
+        written: mpsc::Sender<Written>,
+        reporter: &'a Reporter,
+    ) -> Self {
+        Self {
+            reporter,
+            is_streaming: order.wish.stream.is_some(),
+            order,
+            node,
+            state,
+            peers,
+            fetching: BTreeMap::new(),
+            torrents: BTreeMap::new(),
+            streaming: None,
+            written,
+            unreached: BTreeSet::new(),
+        }
     }
 
-    /// Tells people of a torrent from now on.
-    fn follow(&mut self, info: Info, folder: PathBuf, resume: PathBuf) {
-        self.torrents.insert(info.info_hash, Torrent::new(info, folder, resume));
+    /// Begins with a torrent.
+    async fn begin(&mut self, source: Source) -> Result<(), Failure> {
+        match source {
+            Source::Torrent(metainfo) => self.add(metainfo.info, metainfo.web_seeds, None),
+            Source::Link(link) => {
+                self.fetch(&link).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks peers what a link stands for.
+    async fn fetch(&mut self, link: &Link) {
+        let mut fetching = Fetching::new(link);
+        let mut peers = begin::peers_of(link, self.reporter).await;
+        peers.extend(&self.peers);
+        if peers.is_empty() {
+            fetching.tell_loneliness(self.reporter);
+        }
+        let fetch = FetchTorrent { info_hash: link.info_hash, peers };
+        self.node.command(Command::Fetch(Box::new(fetch)));
+        self.fetching.insert(link.info_hash, fetching);
+    }
+
+    /// Begins with a torrent that is known, or goes on with one that has become so.
+    fn add(
+        &mut self,
+        info: Info,
+        web_seeds: Vec<String>,
+        of_link: Option<&Selection>,
+    ) -> Result<(), Failure> {
+        let (info_hash, folder) = (info.info_hash, self.order.folder);
+        let plan = self.order.wish.plan(&info, of_link)?;
+        let resume = begin::resume_file(&self.state, info_hash, folder);
+        let add = AddTorrent::new(info.clone(), folder);
+        let (peers, kept) = (self.peers.clone(), Some(resume.clone()));
+        self.node.add(AddTorrent { resume: kept, plan, peers, web_seeds, ..add });
+        self.torrents.insert(info_hash, Torrent::new(info, folder.to_owned(), resume));
+        Ok(())
     }
 
     /// Goes on until the goal is reached, something fails or somebody stops it.
     ///
     /// # Errors
     /// What failed, or that it was stopped.
-    async fn run(mut self, node: Node, mut events: Events, signals: &mut Signals) -> Result<(), Failure> {
+    async fn run(
+        mut self,
+        mut events: Events,
+        mut written: mpsc::Receiver<Written>,
+        signals: &mut Signals,
+    ) -> Result<(), Failure> {
         let ended = loop {
-            tokio::select! {
-                event = events.recv() => match event.map_or_else(ended_by_itself, |event| self.hear(event)) {
-                    ControlFlow::Continue(()) => {}
-                    ControlFlow::Break(ended) => break ended,
-                },
-                () = signals.next() => break Err(Failure::interrupted()),
+            let next = tokio::select! {
+                event = events.recv() => event.map_or_else(ended_by_itself, |event| self.hear(event)),
+                Some(written) = written.recv() => self.wrote(written),
+                () = signals.next() => fail(Failure::interrupted()),
+            };
+            if let ControlFlow::Break(ended) = next {
+                break ended;
             }
         };
-        node.stop();
+        self.node.stop();
         tokio::select! {
             () = self.see_out(&mut events) => {}
             () = tokio::time::sleep(STOP_WITHIN) => tracing::warn!("stopped without waiting any longer for peers and disks"),
@@ -211,11 +287,17 @@ impl<'a> Session<'a> {
                 self.reporter.note(format_args!("warning: peers cannot reach this node: {error}"));
                 GO_ON
             }
+            Event::Fetching { info_hash } => self.asking(info_hash),
+            Event::Metadata { info } => self.known(*info),
+            Event::MetadataUnusable { info_hash, error } => {
+                fail(look::unusable(&self.name(info_hash), &error))
+            }
             Event::Added { info_hash } => self.added(info_hash),
             Event::Refused { info_hash, why } => self.refused(info_hash, why),
             Event::Checked { info_hash, have } => self.checked(info_hash, &have),
             Event::Progress(progress) => self.progress(*progress),
-            Event::Completed { info_hash } => self.completed(info_hash),
+            Event::Finished { info_hash } | Event::Completed { info_hash } => self.finished(info_hash),
+            Event::SeedGoalReached { info_hash } => self.shared(info_hash),
             Event::Failed { info_hash, file, error } => self.failed(info_hash, file, error),
             Event::DialFailed { info_hash, remote, why } => self.dial_failed(info_hash, remote, &why),
             other => {
@@ -234,6 +316,9 @@ impl<'a> Session<'a> {
             Event::PieceVerified { info_hash, piece, from } => {
                 if let Some(torrent) = self.torrents.get_mut(info_hash) {
                     torrent.count_piece(*piece);
+                }
+                if let Some(streaming) = &mut self.streaming {
+                    streaming.verified(*piece);
                 }
                 self.reporter.event(&Line::Piece { info_hash: *info_hash, index: piece.0, from: *from });
             }
@@ -278,6 +363,33 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// What people call a torrent.
+    fn name(&self, info_hash: InfoHash) -> String {
+        let known = self.torrents.get(&info_hash).map(|torrent| &torrent.info.name);
+        known.or(self.fetching.get(&info_hash).map(|fetching| &fetching.name)).cloned().unwrap_or_default()
+    }
+
+    fn asking(&self, info_hash: InfoHash) -> Next {
+        let name = &self.name(info_hash);
+        self.reporter.event(&Line::Fetching { info_hash, name });
+        self.reporter.note(format_args!("[{}] asking what it is", printable(name)));
+        GO_ON
+    }
+
+    /// Peers have said what a link stands for.
+    fn known(&mut self, info: Info) -> Next {
+        let info_hash = info.info_hash;
+        let Some(fetching) = self.fetching.remove(&info_hash) else { return GO_ON };
+        let Fetching { name: before, selection, web_seeds, .. } = fetching;
+        let (name, total, pieces) = (&info.name, info.total_length(), info.geometry.pieces());
+        let files = info.files.iter().filter(|file| !file.padding).count();
+        self.reporter.event(&Line::Metadata { info_hash, name, total, pieces, files });
+        self.reporter.drop_progress(&before);
+        let (before, name, size) = (printable(&before), printable(name), ByteSize(total));
+        self.reporter.note(format_args!("[{before}] it is {name}, {size} in {files} files"));
+        self.add(info, web_seeds, selection.as_ref()).map_or_else(fail, |()| GO_ON)
+    }
+
     fn added(&self, info_hash: InfoHash) -> Next {
         if let Some(Torrent { info, .. }) = self.torrents.get(&info_hash) {
             let (total, pieces) = (info.geometry.total_length(), info.geometry.pieces());
@@ -287,8 +399,7 @@ impl<'a> Session<'a> {
     }
 
     fn refused(&self, info_hash: InfoHash, why: Refusal) -> Next {
-        let name = self.torrents.get(&info_hash).map_or("", |torrent| &torrent.info.name);
-        fail(Failure::new(format!("{}: {why}", printable(name))))
+        fail(Failure::new(format!("{}: {why}", printable(&self.name(info_hash)))))
     }
 
     fn checked(&mut self, info_hash: InfoHash, have: &Bitfield) -> Next {
@@ -296,8 +407,12 @@ impl<'a> Session<'a> {
         let (count, pieces) = (have.count(), have.len());
         self.reporter.event(&Line::Checked { info_hash, have: count, pieces });
         torrent.begin(have);
+        if let Some(file) = self.order.wish.stream {
+            self.streaming = Streaming::begin(torrent, file, have, self.written.clone());
+            read_ahead(&self.node, self.streaming.as_ref(), 0);
+        }
         let name = printable(&torrent.info.name);
-        if self.goal == Goal::Serve {
+        if self.order.goal == Goal::Serve {
             if !have.is_full() {
                 return fail(torrent.not_all_there(have, self.reporter));
             }
@@ -305,27 +420,64 @@ impl<'a> Session<'a> {
         } else if count > 0 {
             self.reporter.note(format_args!("[{name}] {count} of {pieces} pieces are there already"));
         }
-        if have.is_full() { self.completed(info_hash) } else { GO_ON }
+        if have.is_full() { self.finished(info_hash) } else { GO_ON }
     }
 
     fn progress(&mut self, progress: Progress) -> Next {
-        if let Some(torrent) = self.torrents.get_mut(&progress.info_hash) {
+        if let Some(fetching) = self.fetching.get_mut(&progress.info_hash) {
+            fetching.progress(&progress, self.reporter);
+        } else if let Some(torrent) = self.torrents.get_mut(&progress.info_hash) {
             self.reporter.progress(&torrent.info.name, &progress);
             torrent.progress = Some(progress);
         }
         GO_ON
     }
 
-    fn completed(&mut self, info_hash: InfoHash) -> Next {
+    /// Everything that is wanted is there.
+    fn finished(&mut self, info_hash: InfoHash) -> Next {
         let Some(torrent) = self.torrents.get_mut(&info_hash) else { return GO_ON };
-        if !torrent.complete && self.goal != Goal::Serve {
-            torrent.tell_completion(self.reporter);
+        if !torrent.finished && self.order.goal != Goal::Serve {
+            torrent.tell_finish(self.reporter);
         }
-        torrent.complete = true;
-        if self.goal == Goal::Complete && self.torrents.values().all(|torrent| torrent.complete) {
-            return ControlFlow::Break(Ok(()));
+        torrent.finished = true;
+        self.end_if_reached()
+    }
+
+    /// It was shared for as long as was asked for.
+    fn shared(&mut self, info_hash: InfoHash) -> Next {
+        let Some(torrent) = self.torrents.get_mut(&info_hash) else { return GO_ON };
+        torrent.shared = true;
+        let name = &torrent.info.name;
+        self.reporter.event(&Line::SeedGoalReached { info_hash, name });
+        self.reporter.note(format_args!("[{}] shared for as long as was asked for", printable(name)));
+        self.end_if_reached()
+    }
+
+    /// The writer of a stream has something to say.
+    fn wrote(&mut self, written: Written) -> Next {
+        match written {
+            Written::To(offset) => {
+                read_ahead(&self.node, self.streaming.as_ref(), offset);
+                GO_ON
+            }
+            Written::Whole => {
+                self.is_streaming = false;
+                self.end_if_reached()
+            }
+            Written::ReaderGone => {
+                self.reporter.note("nobody reads the stream any more; stopping");
+                ControlFlow::Break(Ok(()))
+            }
+            Written::Failed(failure) => fail(failure),
         }
-        GO_ON
+    }
+
+    /// Ends once every torrent has come as far as was asked for.
+    fn end_if_reached(&self) -> Next {
+        let is_enough =
+            |torrent: &Torrent| torrent.shared || self.order.goal == Goal::Finish && torrent.finished;
+        let pending = self.is_streaming || !self.fetching.is_empty();
+        if !pending && self.torrents.values().all(is_enough) { ControlFlow::Break(Ok(())) } else { GO_ON }
     }
 
     fn failed(&self, info_hash: InfoHash, file: Option<FileIndex>, error: StorageError) -> Next {
@@ -361,6 +513,9 @@ impl<'a> Session<'a> {
 
     /// Tells how everything stood at the end.
     fn sum_up(&self) {
+        for fetching in self.fetching.values() {
+            fetching.sum_up(self.reporter);
+        }
         for torrent in self.torrents.values() {
             torrent.sum_up(self.reporter);
         }

@@ -37,7 +37,10 @@ pub(super) struct Torrent {
     peers: (u32, u32),
     pub(super) fallbacks: u32,
     pub(super) progress: Option<Progress>,
-    pub(super) complete: bool,
+    /// Whether everything that is wanted of it is there.
+    pub(super) finished: bool,
+    /// Whether it was shared for as long as was asked for.
+    pub(super) shared: bool,
     /// What the system said last when it refused something of the files, and of which.
     pub(super) refused: Option<(PathBuf, String)>,
 }
@@ -57,7 +60,8 @@ impl Torrent {
             peers: (0, 0),
             fallbacks: 0,
             progress: None,
-            complete: false,
+            finished: false,
+            shared: false,
             refused: None,
         }
     }
@@ -122,44 +126,51 @@ impl Torrent {
     }
 
     /// Where a file lies, or all of them.
-    fn place(&self, file: Option<FileIndex>) -> PathBuf {
+    pub(super) fn place(&self, file: Option<FileIndex>) -> PathBuf {
         let file = file.and_then(|file| self.info.files.get(file.0 as usize));
         file.map_or_else(|| self.folder.join(&self.info.name), |file| place(&self.folder, &file.path))
     }
 
-    /// Says that everything is there.
-    pub(super) fn tell_completion(&self, reporter: &Reporter) {
-        let Self { info, folder, began, found, .. } = self;
-        let (time, total) = (began.elapsed(), info.geometry.total_length());
-        let (fetched, path) = (total.saturating_sub(*found), folder.join(&info.name));
+    /// Whether all of it is there.
+    const fn is_complete(&self) -> bool {
+        self.verified == self.info.total_length()
+    }
+
+    /// Says that everything that is wanted is there.
+    pub(super) fn tell_finish(&self, reporter: &Reporter) {
+        let Self { info, folder, began, found, verified, .. } = self;
+        let (info_hash, name, total) = (info.info_hash, &info.name, info.total_length());
+        let (time, fetched, path) = (began.elapsed(), verified - found, folder.join(name));
         let rate = Rate::mean(fetched, time);
         let seconds = time.as_secs_f64();
-        reporter.event(&Line::Completed {
-            info_hash: info.info_hash,
-            name: &info.name,
-            path: &path,
-            total,
-            seconds,
-            rate: rate.0,
-        });
-        let (shown, size) = (path.display().to_string(), ByteSize(total));
+        let (shown, size) = (path.display().to_string(), ByteSize(*verified));
         let how = if fetched == 0 {
             "all of it was there already".to_owned()
         } else {
             format!("{} fetched in {seconds:.1} s ({rate})", ByteSize(fetched))
         };
-        reporter.result(format_args!("{}: complete, {size}, {how}", printable(&shown)));
+        let what = if self.is_complete() {
+            let (path, rate) = (&path, rate.0);
+            reporter.event(&Line::Completed { info_hash, name, path, total, seconds, rate });
+            format!("complete, {size}")
+        } else {
+            let (path, verified, rate) = (&path, *verified, rate.0);
+            reporter.event(&Line::Finished { info_hash, name, path, verified, total, seconds, rate });
+            format!("what was chosen is there, {size} of {}", ByteSize(total))
+        };
+        reporter.result(format_args!("{}: {what}, {how}", printable(&shown)));
     }
 
     /// Says how it stands at the end.
     pub(super) fn sum_up(&self, reporter: &Reporter) {
-        let Self { info, progress, complete, began, verified, .. } = self;
+        let Self { info, progress, finished, began, verified, .. } = self;
         let of = |field: fn(&Progress) -> u64| progress.as_ref().map_or(0, field);
         let total = info.geometry.total_length();
         reporter.event(&Line::Summary {
             info_hash: info.info_hash,
             name: &info.name,
-            complete: *complete,
+            complete: self.is_complete(),
+            finished: *finished,
             total,
             verified: *verified,
             downloaded: self.downloaded.max(of(|progress| progress.downloaded_bytes)),
@@ -170,7 +181,7 @@ impl Torrent {
             fallbacks: self.fallbacks,
             seconds: began.elapsed().as_secs_f64(),
         });
-        if !complete {
+        if !finished {
             let (name, share) = (printable(&info.name), Percent { part: *verified, whole: total });
             reporter.note(format_args!("[{name}] stopped at {share}; the next run goes on from there"));
         }
