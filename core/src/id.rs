@@ -134,6 +134,8 @@ token! {
     StorageToken;
     /// Names a job given to [`Compute`](crate::engine::Action::Compute).
     ComputeToken;
+    /// Names a [`Fetch`](crate::engine::Action::Fetch).
+    FetchToken;
     /// Names an accepted stream until the engine adopts or refuses it. The driver counts them.
     AcceptTicket;
 }

@@ -27,6 +27,7 @@ pub mod bencode;
 pub mod bitfield;
 pub mod crypto;
 pub mod deadlines;
+pub mod fetch;
 pub mod ic;
 pub mod id;
 pub mod machine;

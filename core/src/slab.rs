@@ -27,6 +27,8 @@ pub trait Key: Copy {
 pub struct Slab<K, T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
+    /// Slots that never hold a value.
+    reserved: usize,
     key: PhantomData<K>,
 }
 
@@ -40,7 +42,7 @@ impl<K: Key, T> Slab<K, T> {
     /// An empty slab. Allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), key: PhantomData }
+        Self { slots: Vec::new(), free: Vec::new(), reserved: 0, key: PhantomData }
     }
 
     /// Keeps `value` and returns its key.
@@ -60,6 +62,13 @@ impl<K: Key, T> Slab<K, T> {
             slot.value = Some(value(key));
         }
         key
+    }
+
+    /// A key that finds nothing, ever: it names what is kept elsewhere, apart from all values here.
+    pub fn reserve(&mut self) -> K {
+        self.slots.push(Slot { generation: 0, value: None });
+        self.reserved += 1;
+        K::new((self.slots.len() - 1) as u32, 0)
     }
 
     /// The value under `key`.
@@ -101,7 +110,7 @@ impl<K: Key, T> Slab<K, T> {
     /// How many values there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len() - self.free.len() - self.reserved
     }
 
     /// Whether there are none.
@@ -155,6 +164,19 @@ mod tests {
         assert_eq!(slab.get(one), None);
         assert_eq!(slab.get(two), Some(&2));
         assert_eq!(slab.len(), 1);
+    }
+
+    #[test]
+    fn a_reserved_key_is_nobody_elses_and_finds_nothing() {
+        let mut slab: Slab<PeerKey, u8> = Slab::new();
+        let one = slab.insert(1);
+        let reserved = slab.reserve();
+        slab.remove(one);
+        let keys = [slab.insert(2), slab.insert(3)];
+        assert!(!keys.contains(&reserved));
+        assert_eq!((slab.remove(reserved), slab.len()), (None, 2));
+        assert_eq!(slab.get(reserved), None);
+        assert!(slab.iter().map(|(key, _)| key).eq([keys[0], keys[1]]));
     }
 
     #[test]

@@ -139,6 +139,7 @@ impl Host {
             plan: Plan::default(),
             paused: false,
             peers: Vec::new(),
+            web_seeds: Vec::new(),
         };
         host.tell(Input::Start);
         host.tell(Input::Command(Command::Add(Box::new(add))));

@@ -20,6 +20,10 @@ pub struct Libtorrent;
 #[derive(Debug)]
 pub struct Aria2;
 
+/// A web server, by `tests/peers/web_server.py`.
+#[derive(Debug)]
+pub struct WebServer;
+
 /// A client that runs as a daemon, by `tests/peers/daemon_peer.py`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Daemon {
@@ -182,6 +186,16 @@ impl Aria2 {
             panic!("aria2 does not listen on {addr}\n{}", outcome.said());
         }
         Peer { process, addr }
+    }
+}
+
+impl WebServer {
+    /// Serves what lies in `dir`; the script says what the options are.
+    #[must_use]
+    pub fn serve(dir: &Path, options: &[&str]) -> Peer {
+        let mut command = Command::new("python3");
+        command.arg(folder().join("web_server.py")).arg(dir).args(options);
+        ready(Process::spawn("web server", &mut command))
     }
 }
 

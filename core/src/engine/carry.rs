@@ -73,6 +73,15 @@ impl Engine {
             swarm::Action::Compute { token, job } => {
                 return out.push(Action::Compute { torrent, token, job });
             }
+            swarm::Action::Fetch { token, request, credit } => {
+                return out.push(Action::Fetch { torrent, token, request, credit });
+            }
+            swarm::Action::FetchMore { token, bytes } => {
+                return out.push(Action::FetchMore { torrent, token, bytes });
+            }
+            swarm::Action::CancelFetch(token) => {
+                return out.push(Action::CancelFetch { torrent, token });
+            }
             swarm::Action::SaveResume { have, clean } => {
                 return out.push(Action::SaveResume { torrent, have, clean });
             }
@@ -96,6 +105,10 @@ impl Engine {
             }
             swarm::Action::PieceVerified { piece, from } => Event::PieceVerified { info_hash, piece, from },
             swarm::Action::PieceFailed { piece } => Event::PieceFailed { info_hash, piece },
+            swarm::Action::WebSeedUp(url) => Event::WebSeedUp { info_hash, url },
+            swarm::Action::WebSeedGone { url, downloaded_bytes, why, retry_after } => {
+                Event::WebSeedGone { info_hash, url, downloaded_bytes, why, retry_after }
+            }
             swarm::Action::Completed => Event::Completed { info_hash },
             swarm::Action::Finished => Event::Finished { info_hash },
             swarm::Action::SeedGoalReached => Event::SeedGoalReached { info_hash },

@@ -41,7 +41,7 @@ use core::{convert::Infallible, mem, net::SocketAddr};
 /// hasher.update(b"hello");
 /// let info = plan.finish(&hasher.finish()?)?.info;
 /// let peers = vec!["192.0.2.1:6881".parse()?];
-/// let add = AddTorrent { info, resume: None, on_disk: vec![None], plan: Plan::default(), paused: false, peers };
+/// let add = AddTorrent { info, resume: None, on_disk: vec![None], plan: Plan::default(), paused: false, peers, web_seeds: vec![] };
 ///
 /// let mut engine = Engine::new(Config::default(), [7; 32]);
 /// let mut out = Outbox::new();
@@ -226,6 +226,9 @@ impl Engine {
                     self.dial(now, id, out);
                 }
             }
+            Command::AddWebSeed { info_hash, url } => {
+                self.tell_named(now, info_hash, swarm::Input::AddWebSeed(url), out);
+            }
             Command::Limit { info_hash, download, upload } => {
                 self.limit(now, info_hash, Rates { download, upload }, out);
             }
@@ -271,6 +274,9 @@ impl Engine {
         out.push(Action::Open { torrent: id, info_hash });
         out.push(Action::Event(Event::Added { info_hash }));
         self.tell_swarm(now, id, input, out);
+        for url in add.web_seeds {
+            self.tell_swarm(now, id, swarm::Input::AddWebSeed(url), out);
+        }
         self.name(id);
         self.share_out(now, true, out);
     }
@@ -476,6 +482,9 @@ impl Machine for Engine {
             }
             Input::Computed { torrent, token, outcome } => {
                 self.tell_swarm(now, torrent, swarm::Input::Computed { token, outcome }, out);
+            }
+            Input::Fetched { torrent, token, what } => {
+                self.tell_swarm(now, torrent, swarm::Input::Fetched { token, what }, out);
             }
         }
         Ok(())

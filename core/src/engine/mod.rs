@@ -6,7 +6,8 @@
 //! ```text
 //!   Accepted ──▶ Adopt ─┐                                   ┌─▶ Storage ──▶ Storage
 //!                       ├─▶ Received ─▶ handshake ─▶ swarm ─┼─▶ Compute ──▶ Computed
-//!   Connect ─▶ Connected┘                                   └─▶ Send ─────▶ Sent
+//!   Connect ─▶ Connected┘                                   ├─▶ Send ─────▶ Sent
+//!                                                           └─▶ Fetch ────▶ Fetched
 //! ```
 //!
 //! A driver carries actions out and brings the outcomes back. It decides nothing.
@@ -29,20 +30,21 @@ mod tests;
 
 use crate::{
     bitfield::Bitfield,
+    fetch::{Fetched, Request},
     ic::Verified,
-    id::{AcceptTicket, ComputeToken, FileIndex, InfoHash, PieceIndex, StreamId, TorrentId},
+    id::{AcceptTicket, ComputeToken, FetchToken, FileIndex, InfoHash, PieceIndex, StreamId, TorrentId},
     metainfo::{self, Info},
     storage::{Completion, FileStamp, HashJob, HashOutcome, Operation, Resume, StorageError},
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use bytes::{Bytes, BytesMut};
-use core::net::SocketAddr;
+use core::{net::SocketAddr, time::Duration};
 use thiserror::Error;
 
 pub use crate::picker::Tier;
 pub use crate::swarm::{
     AuthFailure, Community, Encryption, Memory, PeerEnd, PeerInfo, Plan, Progress, Reader, SeedGoal, State,
-    StreamError,
+    StreamError, WebSeedEnd,
 };
 pub use config::{Config, Limits};
 pub use machine::Engine;
@@ -117,6 +119,15 @@ pub enum Input {
         /// What came out.
         outcome: HashOutcome,
     },
+    /// Something of an [`Action::Fetch`] comes in.
+    Fetched {
+        /// Whose.
+        torrent: TorrentId,
+        /// Of which.
+        token: FetchToken,
+        /// What.
+        what: Fetched,
+    },
 }
 
 /// What somebody can want of an engine.
@@ -166,6 +177,13 @@ pub enum Command {
         /// Where the peer listens.
         remote: SocketAddr,
     },
+    /// Somebody knows of a server that has a torrent's files (BEP 19).
+    AddWebSeed {
+        /// Of which torrent.
+        info_hash: InfoHash,
+        /// Where: the file, or the folder that the torrent's file or folder is in.
+        url: String,
+    },
     /// Limit rates, in bytes of block data a second; `None` is no limit.
     Limit {
         /// Of which torrent; `None`: over all torrents.
@@ -195,6 +213,9 @@ pub struct AddTorrent {
     pub paused: bool,
     /// Peers known from the start.
     pub peers: Vec<SocketAddr>,
+    /// Servers that have its files (BEP 19).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub web_seeds: Vec<String>,
 }
 
 /// A torrent of which only the name is known: what a magnet link says.
@@ -275,6 +296,34 @@ pub enum Action {
         token: ComputeToken,
         /// The work.
         job: HashJob,
+    },
+    /// Fetch bytes of a file over HTTP. Answer `Fetched`, bit by bit: no more bytes of the body than there is
+    /// credit for, so that a driver reads on no faster than the engine has room.
+    Fetch {
+        /// Whose.
+        torrent: TorrentId,
+        /// Comes back with what comes in.
+        token: FetchToken,
+        /// What.
+        request: Request,
+        /// Bytes of the body that may be handed on.
+        credit: u64,
+    },
+    /// So many bytes more of a body may be handed on.
+    FetchMore {
+        /// Whose.
+        torrent: TorrentId,
+        /// Of which fetch.
+        token: FetchToken,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// Nothing more of a fetch is wanted. Say nothing more of it.
+    CancelFetch {
+        /// Whose.
+        torrent: TorrentId,
+        /// Which.
+        token: FetchToken,
     },
     /// Keep what is known of a torrent where the next run finds it: add the files' stamps as they are
     /// now, write [`Resume::encode`] to a temporary name and rename it.
@@ -422,6 +471,27 @@ pub enum Event {
         remote: SocketAddr,
         /// Why the first try failed.
         why: PeerEnd,
+    },
+    /// A web seed answers as it should.
+    WebSeedUp {
+        /// In which torrent.
+        info_hash: InfoHash,
+        /// Which.
+        url: String,
+    },
+    /// A web seed is asked for nothing more.
+    WebSeedGone {
+        /// In which torrent.
+        info_hash: InfoHash,
+        /// Which.
+        url: String,
+        /// Block data it sent us, in bytes, since it was last gone.
+        downloaded_bytes: u64,
+        /// Why.
+        why: WebSeedEnd,
+        /// When it is asked again, if something is wanted then; `None`: never.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::optional_micros"))]
+        retry_after: Option<Duration>,
     },
     /// A torrent cannot go on: its storage failed. Nothing verified is lost.
     Failed {

@@ -4,9 +4,10 @@ use crate::{
     Instant,
     bitfield::Bitfield,
     choker, engine,
+    fetch::{ContentRange, FetchError, Fetched, Head},
     id::{
-        AcceptTicket, Block, ComputeToken, InfoHash, PackageId, PeerId, PeerKey, PieceIndex, StorageToken,
-        StreamId, TorrentId,
+        AcceptTicket, Block, ComputeToken, FetchToken, InfoHash, PackageId, PeerId, PeerKey, PieceIndex,
+        StorageToken, StreamId, TorrentId,
     },
     metainfo::Builder,
     mse, picker,
@@ -220,6 +221,13 @@ fn ends() -> Vec<PeerEnd> {
     ]
 }
 
+fn fetched() -> impl Iterator<Item = Fetched> {
+    let content_range = Some(ContentRange { first: 1, last: 2, total: Some(3) });
+    let heads = [content_range, None].map(|content_range| Fetched::Head(Head { status: 206, content_range }));
+    let body = Fetched::Body(Bytes::from_static(b"body"));
+    heads.into_iter().chain([body, Fetched::End, Fetched::Failed(FetchError::TimedOut)])
+}
+
 #[test]
 fn inputs_of_swarms_can_be_read_again() {
     use swarm::Input;
@@ -235,12 +243,14 @@ fn inputs_of_swarms_can_be_read_again() {
     };
     survive(ends().into_iter().map(|why| Input::Left { peer, why }));
     survive(completions().into_iter().map(Input::Storage));
+    survive(fetched().map(|what| Input::Fetched { token: FetchToken(1), what }));
     survive(outcomes().into_iter().map(|outcome| Input::Computed { token: ComputeToken(1), outcome }));
     survive([
         Input::Start,
         Input::Joined(joined),
         Input::Received { peer, data: BytesMut::new() },
         Input::Sent { peer, bytes: 9 },
+        Input::AddWebSeed("http://192.0.2.1/a".into()),
         Input::Allowance { download: None, upload: Some(1) },
         Input::ListenPort(Some(6881)),
         Input::ListenPort(None),
@@ -269,6 +279,7 @@ fn inputs_of_engines_can_be_read_again() {
         plan: crate::engine::Plan::default(),
         paused: true,
         peers: vec![remote],
+        web_seeds: vec!["http://192.0.2.1/a/".into()],
     };
     let commands = [
         Command::Add(add.into()),
@@ -276,6 +287,7 @@ fn inputs_of_engines_can_be_read_again() {
         Command::Pause { info_hash },
         Command::Unpause { info_hash },
         Command::AddPeer { info_hash, remote },
+        Command::AddWebSeed { info_hash, url: "https://h".into() },
         Command::Limit { info_hash: None, download: Some(0), upload: None },
         Command::Stop,
     ];

@@ -18,10 +18,14 @@ impl Swarm {
                 picker::Action::Request { peer, block } => {
                     self.download_allowance.spend(block.length);
                     self.budget = self.budget.saturating_sub(u64::from(block.length));
-                    self.tell(now, peer, Message::Request(block), out);
+                    if !self.ask_web_seed(peer, block) {
+                        self.tell(now, peer, Message::Request(block), out);
+                    }
                 }
                 picker::Action::Cancel { peer, block } => {
-                    self.tell(now, peer, Message::Cancel(block), out);
+                    if !self.unask_web_seed(peer, block, out) {
+                        self.tell(now, peer, Message::Cancel(block), out);
+                    }
                 }
                 picker::Action::Interested { peer } => self.tell(now, peer, Message::Interested, out),
                 picker::Action::NotInterested { peer } => {

@@ -100,6 +100,11 @@ impl Swarm {
         *place = data;
     }
 
+    /// Whether blocks of a piece that is not held are missing.
+    pub(super) fn lacks_blocks(&self, piece: PieceIndex) -> bool {
+        self.fills.get(&piece).is_none_or(|fill| fill.stage == Stage::Filling)
+    }
+
     /// Every block of a piece is here.
     pub(super) fn hash(&mut self, now: Instant, piece: PieceIndex, out: &mut Outbox<Action>) {
         let fill = self.fills.entry(piece).or_default();
@@ -203,6 +208,7 @@ impl Swarm {
         out.push(Action::PieceFailed { piece });
         if let [(only, _)] = sources {
             self.leave(*only, PeerEnd::CorruptPiece);
+            self.ban_web_seed(now, *only, out);
         }
         self.pick(now, picker::Input::Failed { piece }, out);
     }

@@ -10,6 +10,7 @@ use super::{
     plan,
     save::Saves,
     stats::{Allowance, Meter},
+    web::WebSeeds,
 };
 use crate::{
     Deadline, Instant, Machine, Outbox, Random,
@@ -93,6 +94,7 @@ pub struct Swarm {
     pub(super) picker: Picker,
     pub(super) choker: Choker,
     pub(super) exchange: Exchange,
+    pub(super) web: WebSeeds,
     pub(super) pex: Pex,
     pub(super) holepunch: Holepunch,
     /// Tells our session from another of the same player.
@@ -200,6 +202,7 @@ impl Swarm {
             pex: Pex::new(pex::Config { trust: config.trust, ..pex::Config::default() }),
             exchange: Exchange::new(exchange_config(&info), random.child_seed()),
             random,
+            web: WebSeeds::default(),
             config,
             is_magnet,
             info,
@@ -258,7 +261,7 @@ impl Swarm {
         self.is_magnet
     }
 
-    fn is_downloading(&self) -> bool {
+    pub(super) fn is_downloading(&self) -> bool {
         self.phase == Phase::Running && !self.paused && !self.is_finished()
     }
 
@@ -277,7 +280,7 @@ impl Swarm {
     /// Which rate limits hold it up: from peers, to peers.
     #[must_use]
     pub fn appetite(&self) -> (bool, bool) {
-        let download = self.is_downloading() && !self.peers.is_empty();
+        let download = self.is_downloading() && (!self.peers.is_empty() || self.web.is_active());
         (download && self.download_allowance.available() == 0, !self.line.is_empty())
     }
 
@@ -325,7 +328,7 @@ impl Swarm {
     #[must_use]
     pub fn memory(&self) -> Memory {
         Memory {
-            connections: self.peers.iter().map(|(_, peer)| peer.memory()).sum(),
+            connections: self.peers.iter().map(|(_, peer)| peer.memory()).sum::<usize>() + self.web.memory(),
             requested: self.picker.requested_bytes() as usize,
             unwritten: self.unwritten,
             hashing: self.held,
@@ -427,6 +430,7 @@ impl Swarm {
     /// make a peer leave, which gives room to ask others: each round spends budget or loses a peer, so
     /// there is an end.
     fn settle_call(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        self.tend_web_seeds(now, out);
         loop {
             self.dismiss(now, out);
             let budget = self.download_budget();
@@ -436,6 +440,7 @@ impl Swarm {
             self.budget = budget;
             self.pick(now, picker::Input::Budget { bytes: budget }, out);
         }
+        self.fetch_from_web_seeds(now, out);
         self.stopped_if_idle(out);
     }
 
@@ -475,6 +480,8 @@ impl Machine for Swarm {
             Input::Left { peer, why } => self.leave(peer, why),
             Input::Storage(completion) => self.on_storage(now, completion, out),
             Input::Computed { token, outcome } => self.on_computed(now, token, outcome, out),
+            Input::Fetched { token, what } => self.on_fetched(now, token, what, out),
+            Input::AddWebSeed(url) => self.add_web_seed(url, out),
             Input::Allowance { download, upload } => {
                 self.download_allowance.grant(download);
                 self.upload_allowance.grant(upload);
@@ -530,6 +537,7 @@ impl Machine for Swarm {
             self.deadlines.earliest(),
             self.seed_deadline(),
             self.exchange.poll_timeout(),
+            self.web.deadline().filter(|_| self.is_downloading()),
             self.pex.poll_timeout(),
             self.urgency_deadline(),
         ]

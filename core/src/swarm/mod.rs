@@ -33,11 +33,13 @@ mod talk;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod web;
 
 use crate::{
     bitfield::Bitfield,
+    fetch::{Fetched, Request},
     ic::{Capabilities, Verified},
-    id::{ComputeToken, FileIndex, InfoHash, PeerId, PeerKey, PieceIndex, StreamId},
+    id::{ComputeToken, FetchToken, FileIndex, InfoHash, PeerId, PeerKey, PieceIndex, StreamId},
     metainfo::{self, Info},
     mse,
     reach::Trust,
@@ -55,6 +57,7 @@ use thiserror::Error;
 pub use machine::Swarm;
 pub use plan::{Plan, Reader, SeedGoal};
 pub use players::{AuthFailure, Community};
+pub use web::WebSeedEnd;
 
 /// What can happen to a swarm.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +102,15 @@ pub enum Input {
         /// What came out.
         outcome: HashOutcome,
     },
+    /// Something of an [`Action::Fetch`] comes in.
+    Fetched {
+        /// Of which.
+        token: FetchToken,
+        /// What.
+        what: Fetched,
+    },
+    /// Somebody knows of a server that has the files (BEP 19). What is known already is ignored.
+    AddWebSeed(String),
     /// A share of the rate limits: so many bytes more, on top of what is left of the last share (and of
     /// no more than that). `None` lifts the limit.
     Allowance {
@@ -194,6 +206,38 @@ pub enum Action {
         token: ComputeToken,
         /// The work.
         job: HashJob,
+    },
+    /// Fetch bytes of a file, and hand on no more of the body than there is credit for.
+    Fetch {
+        /// Comes back with what comes in.
+        token: FetchToken,
+        /// What.
+        request: Request,
+        /// Bytes of the body that may be handed on.
+        credit: u64,
+    },
+    /// So many bytes more of a body may be handed on.
+    FetchMore {
+        /// Of which fetch.
+        token: FetchToken,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// Nothing more of this fetch is wanted.
+    CancelFetch(FetchToken),
+    /// The web seed at this URL answers as it should.
+    WebSeedUp(String),
+    /// A web seed is asked for nothing more.
+    WebSeedGone {
+        /// Which.
+        url: String,
+        /// Block data it sent us, in bytes, since it was last gone.
+        downloaded_bytes: u64,
+        /// Why.
+        why: WebSeedEnd,
+        /// When it is asked again, if something is wanted then; `None`: never.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::optional_micros"))]
+        retry_after: Option<Duration>,
     },
     /// Keep what is known for the next run.
     SaveResume {

@@ -100,6 +100,13 @@ impl Swarm {
         self.note_finished(now, true, out);
     }
 
+    /// Whether a piece is wanted at all.
+    pub(super) fn is_planned(&self, piece: PieceIndex) -> bool {
+        let tier = |file: FileIndex| self.plan.files.get(&file).copied().unwrap_or(self.plan.tier);
+        let mut files = self.layout.piece_segments(piece).filter_map(|segment| segment.file);
+        self.plan.header_first && piece.0 == 0 || files.any(|file| tier(file) != Tier::Skip)
+    }
+
     /// Tells the picker what is wanted.
     pub(super) fn tell_plan(&mut self, now: Instant, out: &mut Outbox<Action>) {
         let runs = tiers(&self.plan, &self.layout);

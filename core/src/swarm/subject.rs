@@ -11,7 +11,8 @@ use super::{Action, Config, Content, Encryption, Input, Joined, PeerEnd, Plan, S
 use crate::{
     Seed,
     bitfield::Bitfield,
-    id::{BLOCK_LENGTH, Block, InfoHash, PeerId, PeerKey, PieceIndex, StorageToken, StreamId},
+    fetch::{ContentRange, FetchError, Fetched, Head, Request},
+    id::{BLOCK_LENGTH, Block, FetchToken, InfoHash, PeerId, PeerKey, PieceIndex, StorageToken, StreamId},
     metainfo::{File, Info},
     slab::Key,
     storage::{
@@ -136,6 +137,18 @@ pub struct AnySwarm {
     operations: Vec<Operation>,
     outcomes: Vec<Input>,
     done: Vec<Input>,
+    fetches: Vec<Fetch>,
+    fetched: Vec<FetchToken>,
+}
+
+/// A fetch under way.
+#[derive(Debug)]
+struct Fetch {
+    token: FetchToken,
+    request: Request,
+    /// Where the body is, and ends, once there is one.
+    body: Option<(usize, usize)>,
+    credit: u64,
 }
 
 #[derive(Debug)]
@@ -214,6 +227,10 @@ impl Subject for AnySwarm {
             32 | 33 => Input::Unpause,
             34 if dice.chance(1, 16) => Input::Stop,
             34 => Input::ListenPort(dice.chance(1, 2).then_some(6881)),
+            35 => Input::AddWebSeed(String::from(
+                ["http://h/x", "http://h/", "ftp://h"][dice.below(3) as usize],
+            )),
+            36..=43 if !self.fetches.is_empty() => self.answer(dice),
             _ => self.talk(dice),
         }
     }
@@ -238,6 +255,20 @@ impl Subject for AnySwarm {
                 }
                 Action::Send { stream, data } => self.hear(*stream, data),
                 Action::Storage(operation) => self.operations.push(operation.clone()),
+                Action::Fetch { token, request, credit } => {
+                    let (token, request, credit) = (*token, request.clone(), *credit);
+                    self.fetches.push(Fetch { token, request, body: None, credit });
+                }
+                Action::FetchMore { token, bytes } => {
+                    let fetch = self.fetches.iter_mut().find(|fetch| fetch.token == *token);
+                    fetch.expect("a fetch under way").credit += bytes;
+                }
+                Action::CancelFetch(token) => {
+                    let before = self.fetches.len();
+                    self.fetches.retain(|fetch| fetch.token != *token);
+                    assert_eq!(self.fetches.len() + 1, before, "what is cancelled is under way");
+                    self.fetched.push(*token);
+                }
                 Action::PieceVerified { piece, .. } => self.disk.assert_holds(*piece),
                 Action::Compute { token, job } => {
                     self.outcomes.push(Input::Computed { token: *token, outcome: job.clone().run() });
@@ -249,7 +280,8 @@ impl Subject for AnySwarm {
 
     fn stray(&mut self, dice: &mut Dice) -> Option<Input> {
         let token = StorageToken(u64::from(dice.below(50)) + (1 << 50));
-        Some(match dice.below(5) {
+        Some(match dice.below(6) {
+            5 => Input::Fetched { token: *dice.pick(&self.fetched)?, what: any_fetched(dice) },
             0 => Input::Storage(Completion::Written { token, result: Err(StorageError::Io) }),
             1 => Input::Storage(Completion::Read { token, result: Ok(Bytes::new()) }),
             2 => Input::Sent { peer: PeerKey::new(3, 1 << 20), bytes: 7 },
@@ -309,6 +341,21 @@ impl AnySwarm {
         done
     }
 
+    /// A web server goes on with one of its answers, most of the time as it should.
+    fn answer(&mut self, dice: &mut Dice) -> Input {
+        let index = dice.below(self.fetches.len() as u32) as usize;
+        let (token, what) = {
+            let fetch = &mut self.fetches[index];
+            let what = if dice.chance(1, 16) { any_fetched(dice) } else { fetch.go_on(&self.content, dice) };
+            (fetch.token, what)
+        };
+        if matches!(what, Fetched::End | Fetched::Failed(_)) {
+            self.fetches.swap_remove(index);
+            self.fetched.push(token);
+        }
+        Input::Fetched { token, what }
+    }
+
     fn sent(&mut self, dice: &mut Dice) -> Input {
         let Some(peer) = any_of(&mut self.peers, dice) else { return Input::Unpause };
         let bytes = if dice.chance(7, 8) { peer.unsent } else { dice.below(100_000) as usize };
@@ -342,6 +389,43 @@ impl AnySwarm {
         let part = if dice.chance(7, 8) { whole } else { dice.below(whole as u32) as usize };
         let data: Vec<u8> = peer.said.drain(..part).collect();
         Input::Received { peer: peer.key, data: BytesMut::from(&data[..]) }
+    }
+}
+
+impl Fetch {
+    /// What an honest server sends next; a byte of it is wrong at times.
+    fn go_on(&mut self, content: &[u8], dice: &mut Dice) -> Fetched {
+        let Some((at, end)) = &mut self.body else {
+            let (first, last) = (self.request.first, self.request.last);
+            let ranges = dice.chance(1, 2);
+            let content_range = ranges.then_some(ContentRange { first, last, total: None });
+            self.body = Some(if ranges { (first as usize, last as usize + 1) } else { (0, content.len()) });
+            return Fetched::Head(Head { status: if ranges { 206 } else { 200 }, content_range });
+        };
+        if at == end {
+            return Fetched::End;
+        }
+        let bytes = ((*end - *at) as u64).min(self.credit).min(u64::from(dice.below(40_000)));
+        let mut data = content[*at..*at + bytes as usize].to_vec();
+        if let Some(first) = data.first_mut().filter(|_| dice.chance(1, 32)) {
+            *first ^= 1;
+        }
+        *at += bytes as usize;
+        self.credit -= bytes;
+        Fetched::Body(data.into())
+    }
+}
+
+/// What nobody expects.
+fn any_fetched(dice: &mut Dice) -> Fetched {
+    match dice.below(5) {
+        0 => Fetched::Head(Head {
+            status: [200, 206, 404, 416, 503][dice.below(5) as usize],
+            content_range: None,
+        }),
+        1 => Fetched::Body(dice.filler(40_000).into()),
+        2 => Fetched::End,
+        _ => Fetched::Failed(FetchError::Broken),
     }
 }
 

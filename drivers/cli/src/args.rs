@@ -125,6 +125,10 @@ pub(crate) struct DownloadSettings {
     #[arg(long, env = "CONVOY_EXIT_WHEN_DONE", value_name = "BOOL", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     exit_when_done: Option<bool>,
+    /// A web server that has the files, besides those that the .torrent names; may repeat
+    #[arg(long, value_name = "URL", env = "CONVOY_WEBSEED", value_delimiter = ',', value_parser = address)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    webseed: Vec<String>,
 }
 
 /// `convoy seed`.

@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) sequential: bool,
     /// Stop when the download is there instead of seeding on.
     pub(crate) exit_when_done: bool,
+    /// Web servers that have the files, besides those that the torrents name.
+    pub(crate) webseed: Vec<String>,
     /// Share until so much was sent for what was wanted.
     pub(crate) seed_ratio: Option<Ratio>,
     /// Share for so long.
@@ -81,6 +83,7 @@ impl Default for Config {
             priority: Priority::default(),
             sequential: false,
             exit_when_done: false,
+            webseed: Vec::new(),
             seed_ratio: None,
             seed_time: None,
             seed_bytes: None,

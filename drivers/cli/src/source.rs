@@ -38,6 +38,14 @@ impl Source {
             Self::Link(link) => link.info_hash,
         }
     }
+
+    /// Adds web servers that have the files to those that it names.
+    pub(crate) fn add_web_seeds(&mut self, urls: &[String]) {
+        match self {
+            Self::Torrent(metainfo) => metainfo.web_seeds.extend_from_slice(urls),
+            Self::Link(link) => link.magnet.web_seeds.extend_from_slice(urls),
+        }
+    }
 }
 
 impl Link {

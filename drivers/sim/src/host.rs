@@ -203,6 +203,7 @@ impl Peer {
             plan: Plan::default(),
             paused: false,
             peers: torrent.peers.clone(),
+            web_seeds: Vec::new(),
         })
     }
 

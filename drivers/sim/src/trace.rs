@@ -37,6 +37,14 @@ impl TraceHash {
             Action::SaveResume { torrent, have, clean } => {
                 self.kind(10).index(torrent.index()).bytes(have.to_bytes()).number(u64::from(*clean))
             }
+            Action::Fetch { torrent, token, request, credit } => {
+                let hash = self.kind(12).index(torrent.index()).number(token.0).number(*credit);
+                hash.shown(&request.url).number(request.first).number(request.last)
+            }
+            Action::FetchMore { torrent, token, bytes } => {
+                self.kind(13).index(torrent.index()).number(token.0).number(*bytes)
+            }
+            Action::CancelFetch { torrent, token } => self.kind(14).index(torrent.index()).number(token.0),
             Action::Event(event) => self.kind(11).shown(&format_args!("{event:?}")),
         };
     }

@@ -30,6 +30,7 @@
 //! ```
 
 mod dial;
+mod fetch;
 mod files;
 mod mse_stream;
 mod node;
@@ -85,6 +86,8 @@ pub struct AddTorrent {
     pub paused: bool,
     /// Peers known from the start.
     pub peers: Vec<SocketAddr>,
+    /// Servers that have its files (BEP 19), such as the torrent's `url-list` names.
+    pub web_seeds: Vec<String>,
 }
 
 impl AddTorrent {
@@ -97,6 +100,7 @@ impl AddTorrent {
             plan: Plan::default(),
             paused: false,
             peers: Vec::new(),
+            web_seeds: Vec::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     AddTorrent, NodeEvent, Request, dial,
+    fetch::Fetches,
     files::{Failed, Files, OpenFiles},
     pool::{Done, Job, Notice, Pool},
     resume,
@@ -11,7 +12,7 @@ use convoy_core::{
     Machine, Outbox, Seed,
     bitfield::Bitfield,
     engine::{self, Action, Command, Engine, Event, Input, StreamError},
-    id::{AcceptTicket, InfoHash, StorageToken, StreamId, TorrentId},
+    id::{AcceptTicket, FetchToken, InfoHash, StorageToken, StreamId, TorrentId},
     storage::{Completion, Operation},
 };
 use std::{
@@ -53,6 +54,7 @@ struct Node {
     streams: HashMap<StreamId, Rc<Stream>>,
     accepted: HashMap<AcceptTicket, TcpStream>,
     dials: HashMap<StreamId, AbortHandle>,
+    fetches: Fetches,
     tickets: u64,
     open_files: Arc<OpenFiles>,
     /// Torrents on their way into the engine.
@@ -101,6 +103,7 @@ pub(crate) async fn run(
         streams: HashMap::new(),
         accepted: HashMap::new(),
         dials: HashMap::new(),
+        fetches: Fetches::default(),
         tickets: 0,
         open_files: Arc::new(OpenFiles::new(preallocate)),
         pending: HashMap::new(),
@@ -182,9 +185,9 @@ impl Shared {
         let look = move || {
             let files = Arc::new(Files::new(&add.info, &add.folder, open));
             let resume = add.resume.as_deref().and_then(|path| resume::read(path, &add.info));
-            let AddTorrent { info, plan, paused, peers, .. } = add;
+            let AddTorrent { info, plan, paused, peers, web_seeds, .. } = add;
             let on_disk = files.stamps();
-            let engine_add = engine::AddTorrent { info, resume, on_disk, plan, paused, peers };
+            let engine_add = engine::AddTorrent { info, resume, on_disk, plan, paused, peers, web_seeds };
             Done::Notice(Notice::Ready { add: Box::new(engine_add), files, resume: add.resume })
         };
         self.pool.give([Job::Other(Box::new(look))]);
@@ -272,6 +275,11 @@ impl Shared {
                     stream.close();
                 }
             }
+            Action::Fetch { torrent, token, request, credit } => {
+                node.fetches.begin(self, (torrent, token), request, credit);
+            }
+            Action::FetchMore { torrent, token, bytes } => node.fetches.lend((torrent, token), bytes),
+            Action::CancelFetch { torrent, token } => node.fetches.cancel((torrent, token)),
             Action::Open { torrent, info_hash } => node.open(torrent, info_hash),
             Action::Release { torrent } => node.release(torrent),
             Action::SaveResume { torrent, have, clean } => node.save(torrent, have, clean),
@@ -326,6 +334,11 @@ impl Shared {
         if self.node.borrow_mut().streams.remove(&id).is_some() {
             self.input(Input::Closed { stream: id, error });
         }
+    }
+
+    /// A fetch has ended by itself.
+    pub(crate) fn fetch_ended(&self, name: (TorrentId, FetchToken)) {
+        self.node.borrow_mut().fetches.forget(name);
     }
 
     /// Listens. The engine hears of it later, as of everything that it asks for.

@@ -197,6 +197,7 @@ impl AnyEngine {
             plan: Plan::default(),
             paused: dice.chance(1, 8),
             peers: vec![SocketAddr::from(([198, 51, 100, 7], 6881))],
+            web_seeds: if dice.chance(1, 4) { vec!["http://198.51.100.8/x".into()] } else { vec![] },
         }
     }
 

@@ -132,6 +132,7 @@ impl World {
             plan,
             paused: false,
             peers: peers.iter().map(|peer| self.hosts[*peer].address).collect(),
+            web_seeds: Vec::new(),
         };
         self.command(host, Command::Add(Box::new(add)));
     }
@@ -231,6 +232,9 @@ impl World {
             }
             Action::Compute { torrent, token, job } => {
                 self.later(host, DISK, Input::Computed { torrent, token, outcome: job.run() });
+            }
+            Action::Fetch { .. } | Action::FetchMore { .. } | Action::CancelFetch { .. } => {
+                unreachable!("no web seed is known")
             }
             Action::SaveResume { have, clean, .. } => self.hosts[host].saved = Some((have, clean)),
             Action::Event(event) => self.hosts[host].events.push(event),

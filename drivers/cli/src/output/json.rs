@@ -122,6 +122,23 @@ pub(crate) enum Event<'a> {
         addr: SocketAddr,
         why: String,
     },
+    /// A web seed answers as it should.
+    WebSeed {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        url: &'a str,
+    },
+    /// A web seed is asked for nothing more.
+    WebSeedGone {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        url: &'a str,
+        why: String,
+        /// Since it was last gone.
+        downloaded: u64,
+        /// When it is asked again; `null`: never.
+        retry_after_s: Option<u64>,
+    },
     /// A torrent is complete, verified and written.
     Completed {
         #[serde(serialize_with = "hex")]

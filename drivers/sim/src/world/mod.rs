@@ -21,13 +21,17 @@ use convoy_core::{
     Deadline, Instant, Machine, Random, Seed,
     deadlines::Deadlines,
     engine::{Action, Command, Config, Engine, Event, Input, StreamError},
-    id::{AcceptTicket, ComputeToken, InfoHash, StreamId, TorrentId},
+    fetch::{FetchError, Fetched},
+    id::{AcceptTicket, ComputeToken, FetchToken, InfoHash, StreamId, TorrentId},
     storage::{Completion, HashOutcome},
 };
 use std::{cmp::Reverse, collections::BinaryHeap, mem, net::SocketAddr, rc::Rc, time::Duration};
 
 /// From the wish to listen to its answer.
 const LISTEN_DELAY: Duration = Duration::from_micros(50);
+
+/// How long a server takes to refuse a connection.
+const FETCH_DELAY: Duration = Duration::from_millis(20);
 
 /// Sees every call of every engine, for those who write it down.
 pub trait Observer {
@@ -83,6 +87,7 @@ enum What {
     Listening(Result<SocketAddr, StreamError>),
     Storage(TorrentId, Completion),
     Computed(TorrentId, ComputeToken, HashOutcome),
+    Fetched(TorrentId, FetchToken),
     Resume(VolumeId, Bytes),
 }
 
@@ -342,6 +347,9 @@ impl World {
             What::Listening(Err(error)) => Input::ListenFailed { error },
             What::Storage(torrent, completion) => Input::Storage { torrent, completion },
             What::Computed(torrent, token, outcome) => Input::Computed { torrent, token, outcome },
+            What::Fetched(torrent, token) => {
+                Input::Fetched { torrent, token, what: Fetched::Failed(FetchError::Connect) }
+            }
             What::Resume(volume, saved) => {
                 if let Some(peer) = self.peer_mut(host) {
                     peer.disk.save_resume(volume, saved);
@@ -516,6 +524,11 @@ impl World {
                     self.net.close(now, conn);
                 }
             }
+            // No web server is simulated: nobody listens where one is asked.
+            Action::Fetch { torrent, token, .. } => {
+                self.later(now + FETCH_DELAY, host, What::Fetched(torrent, token));
+            }
+            Action::FetchMore { .. } | Action::CancelFetch { .. } => {}
             Action::Open { torrent, info_hash } => drop(peer.open.insert(torrent, info_hash)),
             Action::Release { torrent } => drop(peer.open.remove(&torrent)),
             Action::SaveResume { torrent, have, clean } => {

@@ -164,6 +164,7 @@ pub(super) fn download(piece_length: u32, total_length: u64) -> Pair {
             plan: Plan::default(),
             paused: false,
             peers,
+            web_seeds: Vec::new(),
         };
         pair.call(host, Call::Input(Input::Command(Command::Add(Box::new(add)))));
     }

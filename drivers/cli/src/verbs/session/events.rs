@@ -10,13 +10,13 @@ use crate::{
 };
 use convoy_core::{
     bitfield::Bitfield,
-    engine::{Event, PeerEnd, Progress, Refusal},
+    engine::{Event, PeerEnd, Progress, Refusal, WebSeedEnd},
     id::{FileIndex, InfoHash},
     metainfo::Info,
     storage::StorageError,
 };
 use convoy_tokio::NodeEvent;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 impl Session<'_> {
     /// What the node tells, for people; and whether to go on.
@@ -104,6 +104,16 @@ impl Session<'_> {
                 }
                 self.reporter.event(&Line::peer_gone(*info_hash, peer, why.to_string()));
             }
+            Event::WebSeedUp { info_hash, url } => {
+                tracing::info!(url, "a web seed answers");
+                self.reporter.event(&Line::WebSeed { info_hash: *info_hash, url });
+            }
+            Event::WebSeedGone { info_hash, url, downloaded_bytes, why, retry_after } => {
+                if let Some(torrent) = self.torrents.get_mut(info_hash) {
+                    torrent.count_exchange(*downloaded_bytes, 0);
+                }
+                self.web_seed_gone(*info_hash, url, *downloaded_bytes, *why, *retry_after);
+            }
             Event::FellBack { info_hash, remote, why } => {
                 tracing::info!(peer = %remote, %why, "dialled again the other way");
                 if let Some(torrent) = self.torrents.get_mut(info_hash) {
@@ -132,7 +142,8 @@ impl Session<'_> {
     /// Peers have said what a link stands for.
     fn known(&mut self, info: Info) -> Next {
         let info_hash = info.info_hash;
-        let Some(Fetching { name: before, selection, .. }) = self.fetching.remove(&info_hash) else {
+        let Some(Fetching { name: before, selection, web_seeds, .. }) = self.fetching.remove(&info_hash)
+        else {
             return GO_ON;
         };
         let (name, total, pieces) = (&info.name, info.total_length(), info.geometry.pieces());
@@ -141,7 +152,7 @@ impl Session<'_> {
         self.reporter.drop_progress(&before);
         let (before, name, size) = (printable(&before), printable(name), ByteSize(total));
         self.reporter.note(format_args!("[{before}] it is {name}, {size} in {files} files"));
-        self.add(info, selection.as_ref()).map_or_else(fail, |()| GO_ON)
+        self.add(info, web_seeds, selection.as_ref()).map_or_else(fail, |()| GO_ON)
     }
 
     fn added(&self, info_hash: InfoHash) -> Next {
@@ -217,5 +228,24 @@ impl Session<'_> {
             self.reporter.note(format_args!("cannot reach the peer {addr}: {why}; will try again"));
         }
         GO_ON
+    }
+
+    fn web_seed_gone(
+        &self,
+        info_hash: InfoHash,
+        url: &str,
+        downloaded: u64,
+        why: WebSeedEnd,
+        retry_after: Option<Duration>,
+    ) {
+        let retry_after_s = retry_after.map(|time| time.as_secs());
+        let text = why.to_string();
+        self.reporter.event(&Line::WebSeedGone { info_hash, url, why: text, downloaded, retry_after_s });
+        let shown = printable(url);
+        match retry_after_s {
+            _ if why == WebSeedEnd::Idle => {}
+            Some(s) => self.reporter.note(format_args!("web seed {shown}: {why}; will try again in {s} s")),
+            None => self.reporter.note(format_args!("web seed {shown}: {why}; given up")),
+        }
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Fetching {
     pub(super) name: String,
     /// The files that its link selects.
     pub(super) selection: Option<Selection>,
+    /// Web servers that have the files.
+    pub(super) web_seeds: Vec<String>,
     since: Instant,
     /// Whether people know that nobody answers.
     told: bool,
@@ -25,7 +27,8 @@ pub(super) struct Fetching {
 impl Fetching {
     pub(super) fn new(link: &Link) -> Self {
         let selection = Selection::of_link(&link.magnet.select);
-        Self { name: link.name(), selection, since: Instant::now(), told: false }
+        let web_seeds = link.magnet.web_seeds.clone();
+        Self { name: link.name(), selection, web_seeds, since: Instant::now(), told: false }
     }
 
     /// Shows how it stands, and says once if nobody answers.

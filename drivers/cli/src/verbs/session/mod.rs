@@ -116,7 +116,8 @@ pub(super) async fn run(
     let (node, events) = begin::spawn(config, config.engine())?;
     let (to_session, written) = mpsc::channel(1);
     let mut session = Session::new(order, node, state, peers, to_session, reporter);
-    for source in sources {
+    for mut source in sources {
+        source.add_web_seeds(&config.webseed);
         tokio::select! {
             begun = session.begin(source) => begun?,
             () = signals.next() => return Err(Failure::interrupted()),
@@ -177,7 +178,7 @@ impl<'a> Session<'a> {
     /// Begins with a torrent.
     async fn begin(&mut self, source: Source) -> Result<(), Failure> {
         match source {
-            Source::Torrent(metainfo) => self.add(metainfo.info, None),
+            Source::Torrent(metainfo) => self.add(metainfo.info, metainfo.web_seeds, None),
             Source::Link(link) => {
                 self.fetch(&link).await;
                 Ok(())
@@ -199,12 +200,18 @@ impl<'a> Session<'a> {
     }
 
     /// Begins with a torrent that is known, or goes on with one that has become so.
-    fn add(&mut self, info: Info, of_link: Option<&Selection>) -> Result<(), Failure> {
+    fn add(
+        &mut self,
+        info: Info,
+        web_seeds: Vec<String>,
+        of_link: Option<&Selection>,
+    ) -> Result<(), Failure> {
         let (info_hash, folder) = (info.info_hash, self.order.folder);
         let plan = self.order.wish.plan(&info, of_link)?;
         let resume = begin::resume_file(&self.state, info_hash, folder);
         let add = AddTorrent::new(info.clone(), folder);
-        self.node.add(AddTorrent { resume: Some(resume.clone()), plan, peers: self.peers.clone(), ..add });
+        let (peers, kept) = (self.peers.clone(), Some(resume.clone()));
+        self.node.add(AddTorrent { resume: kept, plan, peers, web_seeds, ..add });
         self.torrents.insert(info_hash, Torrent::new(info, folder.to_owned(), resume));
         Ok(())
     }

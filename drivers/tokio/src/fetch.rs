@@ -1,0 +1,158 @@
+//! HTTP: fetches under way, each a task that reads on as far as it has credit.
+
+use crate::node::Shared;
+use bytes::Bytes;
+use convoy_core::{
+    engine::Input,
+    fetch::{ContentRange, FetchError, Fetched, Head, MAX_REDIRECTS, Request},
+    id::{FetchToken, TorrentId},
+};
+use reqwest::{
+    Client, Response,
+    header::{ACCEPT_ENCODING, CONTENT_RANGE, RANGE},
+    redirect::Policy,
+};
+use std::{
+    cell::{Cell, OnceCell},
+    collections::HashMap,
+    rc::Rc,
+    time::Duration,
+};
+use tokio::{
+    sync::Notify,
+    task::{AbortHandle, spawn_local},
+};
+use tracing::debug;
+
+/// How long a connection may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a server may be silent.
+const IDLE_AT_MOST: Duration = Duration::from_secs(30);
+
+/// How a fetch is named.
+type Name = (TorrentId, FetchToken);
+
+/// The fetches under way, and the connections that they share.
+#[derive(Default)]
+pub(crate) struct Fetches {
+    /// Made when first something is fetched.
+    client: OnceCell<Option<Client>>,
+    under_way: HashMap<Name, (Rc<Credit>, AbortHandle)>,
+}
+
+/// Bytes that may be handed on.
+#[derive(Default)]
+struct Credit {
+    bytes: Cell<u64>,
+    /// Wakes the task when there are more.
+    more: Notify,
+}
+
+impl Fetches {
+    /// Begins a fetch.
+    pub(crate) fn begin(&mut self, shared: &Rc<Shared>, name: Name, request: Request, bytes: u64) {
+        let client = self.client.get_or_init(client).clone();
+        let credit = Rc::new(Credit { bytes: Cell::new(bytes), more: Notify::new() });
+        let task = spawn_local(run(Rc::clone(shared), client, name, request, Rc::clone(&credit)));
+        self.under_way.insert(name, (credit, task.abort_handle()));
+    }
+
+    /// Lets a fetch hand on more.
+    pub(crate) fn lend(&self, name: Name, bytes: u64) {
+        if let Some((credit, _)) = self.under_way.get(&name) {
+            credit.bytes.update(|before| before + bytes);
+            credit.more.notify_one();
+        }
+    }
+
+    /// Ends a fetch: its connection is closed, because nobody reads what is still on its way.
+    pub(crate) fn cancel(&mut self, name: Name) {
+        if let Some((_, task)) = self.under_way.remove(&name) {
+            task.abort();
+        }
+    }
+
+    /// A fetch has ended by itself.
+    pub(crate) fn forget(&mut self, name: Name) {
+        self.under_way.remove(&name);
+    }
+}
+
+impl Credit {
+    /// Waits until something may be handed on, then takes as much of it as there is in `data`.
+    async fn take(&self, data: &mut Bytes) -> Bytes {
+        while self.bytes.get() == 0 {
+            self.more.notified().await;
+        }
+        let bytes = self.bytes.get().min(data.len() as u64);
+        self.bytes.update(|before| before - bytes);
+        data.split_to(bytes as usize)
+    }
+}
+
+fn client() -> Option<Client> {
+    // A program that has chosen its ciphers already keeps them.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = Client::builder()
+        .user_agent(concat!("convoy/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::limited(MAX_REDIRECTS))
+        .connect_timeout(CONNECT_WITHIN)
+        .read_timeout(IDLE_AT_MOST);
+    builder.build().inspect_err(|error| debug!(%error, "no HTTP")).ok()
+}
+
+async fn run(shared: Rc<Shared>, client: Option<Client>, name: Name, request: Request, credit: Rc<Credit>) {
+    let end = match client {
+        Some(client) => fetch(&shared, &client, name, &request, &credit).await,
+        None => Err(FetchError::Connect),
+    };
+    shared.fetch_ended(name);
+    tell(&shared, name, end.map_or_else(Fetched::Failed, |()| Fetched::End));
+}
+
+async fn fetch(
+    shared: &Rc<Shared>,
+    client: &Client,
+    name: Name,
+    request: &Request,
+    credit: &Credit,
+) -> Result<(), FetchError> {
+    let failed = |error: reqwest::Error| {
+        debug!(url = request.url, %error, "fetch failed");
+        fetch_error(&error)
+    };
+    let get = client.get(&request.url).header(RANGE, request.range()).header(ACCEPT_ENCODING, "identity");
+    let mut response = get.send().await.map_err(failed)?;
+    tell(shared, name, Fetched::Head(head(&response)));
+    while let Some(mut data) = response.chunk().await.map_err(failed)? {
+        while !data.is_empty() {
+            let part = credit.take(&mut data).await;
+            tell(shared, name, Fetched::Body(part));
+        }
+    }
+    Ok(())
+}
+
+fn tell(shared: &Rc<Shared>, (torrent, token): Name, what: Fetched) {
+    shared.input(Input::Fetched { torrent, token, what });
+}
+
+fn head(response: &Response) -> Head {
+    let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+    Head { status: response.status().as_u16(), content_range: range.and_then(ContentRange::parse) }
+}
+
+fn fetch_error(error: &reqwest::Error) -> FetchError {
+    if error.is_builder() {
+        FetchError::BadUrl
+    } else if error.is_redirect() {
+        FetchError::Redirects
+    } else if error.is_timeout() {
+        FetchError::TimedOut
+    } else if error.is_connect() {
+        FetchError::Connect
+    } else {
+        FetchError::Broken
+    }
+}

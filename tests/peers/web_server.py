@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Serves a folder over HTTP on any port of loopback, and says what it does in JSON lines.
+
+    web_server.py DIR [--no-ranges] [--die-after BYTES] [--corrupt] [--redirect]
+
+It answers a Range with 206 unless told not to: then it is Python's own server, which sends whole files.
+With --die-after it closes its socket and ends after so many bytes of bodies. With --redirect it sends every
+first request of a path elsewhere.
+"""
+import argparse
+import json
+import os
+import re
+import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+CHUNK = 64 * 1024
+
+
+def say(event, **fields):
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+class Plain(SimpleHTTPRequestHandler):
+    """Python's own server."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, code="-", size="-"):
+        say("request", path=self.path, range=self.headers.get("Range"), status=int(code))
+
+    def log_message(self, *args):
+        pass
+
+
+class Ranges(Plain):
+    """One that knows ranges."""
+
+    options = None
+    sent = 0
+    lock = threading.Lock()
+
+    def do_GET(self):
+        if self.options.redirect and not self.path.startswith("/moved"):
+            self.send_response(302)
+            self.send_header("Location", "/moved" + self.path)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        path = self.translate_path(self.path.removeprefix("/moved"))
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if not os.path.isfile(path) or not wanted:
+            return self.send_error(404)
+        size = os.path.getsize(path)
+        first, last = int(wanted[1]), min(int(wanted[2]), size - 1)
+        if first > last:
+            return self.send_error(416)
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
+        self.send_header("Content-Length", str(last + 1 - first))
+        self.end_headers()
+        with open(path, "rb") as file:
+            file.seek(first)
+            self.send_body(file, last + 1 - first)
+
+    def send_body(self, file, left):
+        while left:
+            data = file.read(min(CHUNK, left))
+            left -= len(data)
+            if self.options.corrupt:
+                data = bytes([data[0] ^ 1]) + data[1:]
+            self.wfile.write(data)
+            with self.lock:
+                Ranges.sent += len(data)
+                if self.options.die_after and Ranges.sent >= self.options.die_after:
+                    say("dead", sent=Ranges.sent)
+                    sys.stdout.flush()
+                    os._exit(0)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("dir")
+    parser.add_argument("--no-ranges", action="store_true")
+    parser.add_argument("--die-after", type=int)
+    parser.add_argument("--corrupt", action="store_true")
+    parser.add_argument("--redirect", action="store_true")
+    Ranges.options = parser.parse_args()
+    handler = Plain if Ranges.options.no_ranges else Ranges
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), lambda *args: handler(*args, directory=Ranges.options.dir)
+    )
+    say("ready", addr="%s:%d" % server.server_address)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
