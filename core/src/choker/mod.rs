@@ -4,7 +4,7 @@
 //! knows each peer's interest and the bytes that went each way, and deals out *slots* (BEP 3, "choking"):
 //!
 //! - **Regular** slots go by rank at every *round*: by the bytes that a peer gave us in the last two rounds,
-//!   or, once we seed, by the [`SeedStrategy`].
+//!   among equals (at first nobody gave anything) in turns; or, once we seed, by the [`SeedStrategy`].
 //! - **Optimistic** slots go by lot, newcomers three times as likely, for a term of 30 seconds: so those
 //!   who never had a slot can show what they give. An optimistic peer that ranks high enough at a round is
 //!   promoted to a regular slot, and its old slot is drawn anew.
@@ -12,7 +12,7 @@
 //!   are unchoked at once and stay so until they want nothing, take it back, or do not say it again for a
 //!   minute; then the next round decides.
 //!
-//! **A seed serves in turns.** A turn is over after a minute or twenty pieces, and whoever had one goes
+//! **Turns.** A turn is over after a minute or twenty pieces, and whoever had one goes
 //! behind those who wait. The queue goes by the time since a peer was last served; those whom the strategy
 //! does not want come up to five minutes later. So what a peer claims helps it for a while, and in the end
 //! its wait decides: nobody starves, whatever others claim, however much they take, and however often they

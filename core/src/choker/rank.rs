@@ -12,7 +12,9 @@ use core::{cmp::Reverse, time::Duration};
 pub(super) struct Rank {
     /// Not held by a regular slot that it got less than `min_toggle` ago.
     movable: bool,
-    merit: Merit,
+    /// What it gave in the last two rounds, or took, where slots go by that.
+    bytes: Reverse<u64>,
+    turn: Turn,
     /// Equals keep what they have.
     pub(super) choked: bool,
     optimistic: bool,
@@ -21,17 +23,15 @@ pub(super) struct Rank {
     pub(super) key: PeerKey,
 }
 
-/// What a peer is ranked by; the least comes first.
+/// Whose turn it is; the least comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Merit {
-    /// Bytes of the last two rounds.
-    Bytes(Reverse<u64>),
+enum Turn {
     /// It has a regular slot, and its turn is not over.
-    InTurn,
-    /// When its turn comes: since when it is not served, and the delay for what it has.
-    Waits(Instant),
+    Now,
+    /// When it comes: since when it is not served, and the delay for what it has.
+    Comes(Instant),
     /// Its turn is over: since when it is served.
-    Served(Reverse<Instant>),
+    Over(Reverse<Instant>),
 }
 
 impl Rank {
@@ -43,16 +43,16 @@ impl Rank {
         if peer.urgent_until.is_some() {
             return None;
         }
-        let merit = match config.seed_strategy {
-            _ if !seeding => Merit::Bytes(Reverse(downloaded)),
-            SeedStrategy::FastestUpload => Merit::Bytes(Reverse(uploaded)),
-            SeedStrategy::LowestCompletion | SeedStrategy::RoundRobin | SeedStrategy::AntiLeech => {
-                Merit::by_turns(peer, now, config)
-            }
+        let bytes = match config.seed_strategy {
+            _ if !seeding => downloaded,
+            SeedStrategy::FastestUpload => uploaded,
+            SeedStrategy::LowestCompletion | SeedStrategy::RoundRobin | SeedStrategy::AntiLeech => 0,
         };
+        let delay = if seeding { delay(peer, config) } else { Duration::ZERO };
         Some(Self {
             movable: movable || peer.slot != Some(Slot::Regular),
-            merit,
+            bytes: Reverse(bytes),
+            turn: Turn::of(peer, now, delay, config),
             choked: peer.slot.is_none(),
             optimistic: peer.slot == Some(Slot::Optimistic),
             interested,
@@ -61,13 +61,13 @@ impl Rank {
     }
 }
 
-impl Merit {
-    fn by_turns(peer: &Peer, now: Instant, config: &Config) -> Self {
+impl Turn {
+    fn of(peer: &Peer, now: Instant, delay: Duration, config: &Config) -> Self {
         let served = peer.toggled.filter(|_| peer.slot.is_some());
         match served {
-            Some(since) if is_turn_over(peer, now - since, config) => Self::Served(Reverse(since)),
-            Some(_) if peer.slot == Some(Slot::Regular) => Self::InTurn,
-            _ => Self::Waits(peer.unserved_since + delay(peer, config)),
+            Some(since) if is_turn_over(peer, now - since, config) => Self::Over(Reverse(since)),
+            Some(_) if peer.slot == Some(Slot::Regular) => Self::Now,
+            _ => Self::Comes(peer.unserved_since + delay),
         }
     }
 }

@@ -55,6 +55,7 @@ fn urgency_lapses_after_a_minute_and_the_next_round_decides() {
     assert!(world.choker.is_lobby(peers[1]));
     world.run(SECOND);
     assert!(!world.choker.is_lobby(peers[1]) && world.choker.is_unchoked(peers[1]));
+    world.input(Input::Downloaded { peer: peers[0], bytes: 1 });
     assert_eq!(world.run(SECOND * 5), [Action::Choke { peer: peers[1] }]);
 }
 

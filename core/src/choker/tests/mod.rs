@@ -63,6 +63,21 @@ fn leeching_serves_those_who_give_most() {
 }
 
 #[test]
+fn bad_input_14_peers_that_give_nothing_take_turns() {
+    let mut world = World::new(Config { optimistic_slots: 0, slots: 1, ..Config::default() });
+    let peers = world.join_interested(3);
+    let mut served = Vec::new();
+    for _ in 0..3 {
+        served.push(world.unchoked(&peers));
+        for peer in peers.iter().copied().filter(|peer| world.choker.is_unchoked(*peer)).collect::<Vec<_>>() {
+            world.input(Input::Uploaded { peer, bytes: u32::MAX });
+        }
+        world.run(SECOND * 10);
+    }
+    assert_eq!(served, [[true, false, false], [false, true, false], [false, false, true]]);
+}
+
+#[test]
 fn bytes_count_for_two_rounds() {
     let mut world = World::new(Config { optimistic_slots: 0, slots: 1, ..Config::default() });
     let peers = world.join_interested(2);

@@ -284,26 +284,25 @@ impl Reference {
         self.slots = wanted.max(bounds.least).min(bounds.most);
     }
 
-    /// The least comes first: a class, and an order within.
-    fn merit(&self, account: &Account, place: Place, now: Instant) -> (u8, i128) {
+    /// The least comes first: bytes, a class, and an order within.
+    fn merit(&self, account: &Account, place: Place, now: Instant) -> (i128, u8, i128) {
         let Config { seed_strategy, turn, turn_pieces, piece_length, .. } = self.config;
-        let sum = |bytes: [u64; 2]| -i128::from(bytes[0] + bytes[1]);
-        if !self.seeding {
-            return (0, sum(account.downloaded));
-        }
-        if seed_strategy == SeedStrategy::FastestUpload {
-            return (0, sum(account.uploaded));
-        }
+        let bytes = match seed_strategy {
+            _ if !self.seeding => account.downloaded,
+            SeedStrategy::FastestUpload => account.uploaded,
+            SeedStrategy::LowestCompletion | SeedStrategy::RoundRobin | SeedStrategy::AntiLeech => [0; 2],
+        };
+        let bytes = -i128::from(bytes[0] + bytes[1]);
         let micros = |at: Instant| i128::from(at.as_micros());
         if let Some(since) = account.toggled.filter(|_| account.unchoked) {
             if now - since >= turn || account.taken >= u64::from(turn_pieces * piece_length) {
-                return (3, -micros(since));
+                return (bytes, 3, -micros(since));
             }
             if place == Place::Regular {
-                return (1, 0);
+                return (bytes, 1, 0);
             }
         }
-        (2, micros(account.unserved_since) + self.delay_micros(account))
+        (bytes, 2, micros(account.unserved_since) + self.delay_micros(account))
     }
 
     fn delay_micros(&self, account: &Account) -> i128 {
@@ -311,7 +310,7 @@ impl Reference {
         let given = account.given / u64::from(piece_length);
         let has = i128::from(given.max(account.claims.into()).min(pieces.into()));
         let share = match seed_strategy {
-            _ if pieces == 0 => return 0,
+            _ if pieces == 0 || !self.seeding => return 0,
             SeedStrategy::LowestCompletion if account.was_served => i128::from(pieces),
             SeedStrategy::LowestCompletion => has,
             SeedStrategy::AntiLeech => 2 * has.min(i128::from(pieces) - has),

@@ -31,6 +31,8 @@ pub enum Attack {
     BadRequests,
     /// 14: ten thousand requests a second, many for the same block, and half as many cancels.
     RequestFlood,
+    /// 14: claims to have nothing, for ever, and asks for all that it is let.
+    Leech,
     /// 15: blocks that nobody asked for.
     UnaskedBlocks,
     /// 16: has everything, and sends every other block with a wrong byte.
@@ -60,6 +62,9 @@ pub enum Attack {
 }
 
 const BLOCK: u32 = 16 * 1024;
+/// How many blocks a leech keeps asked for, and how many it asks for again each second: some were not to be had.
+const LEECHED: u32 = 64;
+const LEECHED_AGAIN: u32 = 8;
 const CHOKE: u8 = 0;
 const UNCHOKE: u8 = 1;
 const INTERESTED: u8 = 2;
@@ -67,7 +72,7 @@ const NOT_INTERESTED: u8 = 3;
 const HAVE: u8 = 4;
 const BITFIELD: u8 = 5;
 pub(super) const REQUEST: u8 = 6;
-const PIECE: u8 = 7;
+pub(super) const PIECE: u8 = 7;
 const CANCEL: u8 = 8;
 const EXTENDED: u8 = 20;
 /// Lengths of a key and of a handshake.
@@ -82,12 +87,14 @@ pub(super) struct Scene<'a> {
     pub(super) turn: u32,
     /// How many requests it had on this stream before.
     pub(super) asked: u32,
+    /// How many blocks it got on this stream before.
+    pub(super) got: u32,
     pub(super) out: &'a mut BytesMut,
 }
 
 impl Attack {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::NestedLists,
         Self::HugeLength,
         Self::KeepAliveFlood,
@@ -96,6 +103,7 @@ impl Attack {
         Self::SpareBits,
         Self::BadRequests,
         Self::RequestFlood,
+        Self::Leech,
         Self::UnaskedBlocks,
         Self::Poisoner,
         Self::Flapping,
@@ -199,7 +207,7 @@ impl Attack {
                 payload.extend(b"6:yourip3:abce");
                 message(out, EXTENDED, &payload);
             }
-            Self::RequestFlood => message(out, INTERESTED, &[]),
+            Self::RequestFlood | Self::Leech => message(out, INTERESTED, &[]),
             _ => {}
         }
     }
@@ -229,6 +237,10 @@ impl Attack {
                         request(out, CANCEL, piece, 0, BLOCK);
                     }
                 }
+            }
+            Self::Leech => {
+                let from = turn * LEECHED_AGAIN;
+                (from..from + LEECHED_AGAIN).for_each(|number| request_block(out, content, number));
             }
             Self::UnaskedBlocks => {
                 let data = content.read(FileIndex(0), 0, BLOCK);
@@ -261,6 +273,9 @@ impl Attack {
 
     /// What it says to a message.
     pub(super) fn answer(self, scene: &mut Scene<'_>, id: u8, payload: &[u8]) {
+        if self == Self::Leech {
+            return leech(scene, id);
+        }
         let Some(([piece, begin], length)) = asked(id, payload) else { return };
         let content = scene.content;
         let at = u64::from(piece) * u64::from(content.info().geometry.piece_length()) + u64::from(begin);
@@ -284,6 +299,23 @@ impl Attack {
             _ => {}
         }
     }
+}
+
+/// Asks for as much as a leech keeps asked for: all of it when it is let, one more for each that came.
+fn leech(scene: &mut Scene<'_>, id: u8) {
+    let from = match id {
+        UNCHOKE => scene.got,
+        PIECE => scene.got + LEECHED,
+        _ => return,
+    };
+    (from..scene.got + LEECHED + 1).for_each(|number| request_block(scene.out, scene.content, number));
+}
+
+/// Asks for the block of this number; behind the last comes the first.
+fn request_block(out: &mut BytesMut, content: &Content, number: u32) {
+    let geometry = content.info().geometry;
+    let in_each = geometry.piece_length() / BLOCK;
+    request(out, REQUEST, number / in_each % geometry.pieces(), number % in_each * BLOCK, BLOCK);
 }
 
 /// A request's fields.

@@ -2,7 +2,7 @@
 
 use super::{
     Action, FIRST_ACCEPTED, Input,
-    attack::{Attack, HANDSHAKE, REQUEST, Scene},
+    attack::{Attack, HANDSHAKE, PIECE, REQUEST, Scene},
 };
 use crate::content::Content;
 use bytes::{Buf, BytesMut};
@@ -38,6 +38,7 @@ struct Talk {
     has_greeted: bool,
     turn: u32,
     asked: u32,
+    got: u32,
     received: BytesMut,
 }
 
@@ -64,6 +65,7 @@ impl Peer {
             has_greeted: false,
             turn: 0,
             asked: 0,
+            got: 0,
             received: BytesMut::new(),
         }
     }
@@ -97,8 +99,8 @@ impl Peer {
     fn say(&mut self, stream: u32, out: &mut Outbox<Action>, words: impl FnOnce(Attack, &mut Scene<'_>)) {
         let Some(talk) = self.streams.get(&stream) else { return };
         let mut bytes = BytesMut::new();
-        let (peer_id, turn, asked) = (talk.peer_id, talk.turn, talk.asked);
-        words(self.attack, &mut Scene { content: &self.content, peer_id, turn, asked, out: &mut bytes });
+        let Talk { peer_id, turn, asked, got, .. } = *talk;
+        words(self.attack, &mut Scene { content: &self.content, peer_id, turn, asked, got, out: &mut bytes });
         if !bytes.is_empty() {
             out.push(Action::Send { stream, data: bytes.freeze() });
         }
@@ -127,8 +129,9 @@ impl Peer {
             self.streams.get_mut(&stream).and_then(|talk| next_message(&mut talk.received))
         {
             self.say(stream, out, |attack, scene| attack.answer(scene, id, &payload));
-            if let Some(talk) = self.streams.get_mut(&stream).filter(|_| id == REQUEST) {
-                talk.asked += 1;
+            if let Some(talk) = self.streams.get_mut(&stream) {
+                talk.asked += u32::from(id == REQUEST);
+                talk.got += u32::from(id == PIECE);
             }
         }
     }
