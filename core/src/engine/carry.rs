@@ -94,6 +94,12 @@ impl Engine {
                 Event::Checked { info_hash, have }
             }
             swarm::Action::PieceVerified { piece, from } => Event::PieceVerified { info_hash, piece, from },
+            swarm::Action::Banned { remote, outgoing } => {
+                if let Some(torrent) = self.torrents.get_mut(torrent) {
+                    torrent.candidates.ban(remote, outgoing);
+                }
+                Event::PeerBanned { info_hash, remote }
+            }
             swarm::Action::PieceFailed { piece } => Event::PieceFailed { info_hash, piece },
             swarm::Action::Completed => Event::Completed { info_hash },
             swarm::Action::Finished => Event::Finished { info_hash },

@@ -8,6 +8,7 @@ use super::{
     gather::{Gather, GatherKey, OperationKey, Pending},
     peer::Peer,
     plan,
+    poison::FailedCopies,
     save::Saves,
     stats::{Allowance, Meter},
 };
@@ -99,6 +100,7 @@ pub struct Swarm {
 
     pub(super) have: Bitfield,
     pub(super) fills: BTreeMap<PieceIndex, Fill>,
+    pub(super) failed_copies: FailedCopies,
     pub(super) checks: Checks,
     /// The block that the picker is being asked about.
     pub(super) arriving: Option<Bytes>,
@@ -200,6 +202,7 @@ impl Swarm {
             deadlines: Deadlines::default(),
             leaving: Vec::new(),
             fills: BTreeMap::new(),
+            failed_copies: FailedCopies::default(),
             arriving: None,
             operations: Slab::new(),
             gathers: Slab::new(),
@@ -320,6 +323,7 @@ impl Swarm {
                 + self.exchange.memory()
                 + self.pex.memory()
                 + self.choker.memory()
+                + self.failed_copies.memory()
                 + self.have.heap_bytes()
                 + self.info.raw.len()
                 + self.info.piece_hashes.len(),
@@ -399,6 +403,7 @@ impl Swarm {
         self.phase = Phase::Failed;
         self.leave_all(&PeerEnd::Stopped);
         self.fills.clear();
+        self.failed_copies = FailedCopies::default();
         self.checks.clear();
         self.held = 0;
         out.push(Action::Failed { file, error });

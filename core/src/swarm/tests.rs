@@ -2,6 +2,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the few actions that it is about")]
 
 mod extensions;
+mod poison;
 
 use super::{
     Action, Input, PeerEnd, Setup, Swarm,
@@ -17,7 +18,7 @@ use crate::{
 };
 use alloc::{vec, vec::Vec};
 use bytes::BytesMut;
-use core::time::Duration;
+use core::{net::SocketAddr, time::Duration};
 
 const UNCHOKE: &[u8] = &[0, 0, 0, 1, 1];
 const INTERESTED: &[u8] = &[0, 0, 0, 1, 2];
@@ -242,6 +243,7 @@ struct Table {
     /// How many pieces were saved, and whether for good.
     saved: Vec<(u32, bool)>,
     stopped: bool,
+    banned: Vec<SocketAddr>,
     /// Pieces that were asked for, in order.
     asked: Vec<u32>,
     unsent: usize,
@@ -250,6 +252,10 @@ struct Table {
 impl Table {
     fn new(complete: bool) -> Self {
         let (setup, content) = setup_of(complete);
+        Self::of(setup, content)
+    }
+
+    fn of(setup: Setup, content: Vec<u8>) -> Self {
         let mut table = Self {
             swarm: Swarm::new(setup, [1; 32]),
             out: Outbox::new(),
@@ -264,6 +270,7 @@ impl Table {
             flushes: Vec::new(),
             saved: Vec::new(),
             stopped: false,
+            banned: Vec::new(),
             asked: Vec::new(),
             unsent: 0,
         };
@@ -327,6 +334,7 @@ impl Table {
                 Action::Failed { error, .. } => self.failed.push(error),
                 Action::Storage(Operation::Flush { token }) => self.flushes.push(token),
                 Action::SaveResume { have, clean } => self.saved.push((have.count(), clean)),
+                Action::Banned { remote, .. } => self.banned.push(remote),
                 Action::Stopped => self.stopped = true,
                 _ => {}
             }

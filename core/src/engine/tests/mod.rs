@@ -8,6 +8,7 @@ mod hybrid;
 mod laws;
 mod losses;
 mod magnets;
+mod poison;
 mod world;
 
 use super::{Command, Config, Event, Input, PeerEnd, State, StreamError};
