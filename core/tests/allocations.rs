@@ -7,7 +7,7 @@ use convoy_core::{
     id::{BLOCK_LENGTH, InfoHash, StreamId},
     metainfo::{File, Info},
     mse::{self, Ciphers, Handshake, Level},
-    storage::{Completion, FileStamp, Geometry, HashJob, HashOutcome, HashState, Operation},
+    storage::{Completion, FileStamp, Geometry, HashJob, HashOutcome, Operation},
 };
 use std::{mem, net::SocketAddr, time::Duration};
 
@@ -288,10 +288,7 @@ fn hello(number: u32) -> Vec<u8> {
 
 fn info() -> Info {
     let data = vec![Bytes::from(vec![0; PIECE as usize])];
-    let HashOutcome::Digest(digest) = (HashJob { state: HashState::default(), data, last: true }).run()
-    else {
-        unreachable!("it was the last")
-    };
+    let HashOutcome::Digest(digest) = HashJob::whole(data).run() else { unreachable!("it was the last") };
     let length = u64::from(PIECE) * u64::from(PIECES);
     Info {
         info_hash: InfoHash([7; 20]),

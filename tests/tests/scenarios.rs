@@ -51,6 +51,7 @@ scenarios! {
     lossy_long_links_deliver: "lossy-links",
     all_encryption_policies_mix: "mixed-encryption",
     poisoners_do_no_harm: "poisoners",
+    poisoners_are_found_and_nobody_else_is_banned: "poison-attribution",
     strangers_of_every_kind_do_no_harm: "attackers",
     slow_disks_are_not_overrun: "slow-disks",
     failing_disks_cost_time_and_nothing_else: "failing-disks",

@@ -3,10 +3,15 @@
 use super::address::OwnAddress;
 use crate::{mse::Known, time::Instant, wire::canonical_priority};
 use alloc::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
 };
-use core::{cmp::Reverse, mem, net::SocketAddr, time::Duration};
+use core::{
+    cmp::Reverse,
+    mem,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 /// The known addresses of one torrent. O(log n) for everything.
 #[derive(Clone, Debug)]
@@ -22,6 +27,8 @@ pub(super) struct Candidates {
     backoff: Backoff,
     /// What is known of how they speak, where anything is.
     speech: BTreeMap<SocketAddr, Known>,
+    /// From where nobody may dial us, at most `limit` of them, the oldest first.
+    refused: VecDeque<IpAddr>,
 }
 
 /// How long to wait after failures.
@@ -66,6 +73,7 @@ impl Candidates {
             limit,
             backoff,
             speech: BTreeMap::new(),
+            refused: VecDeque::new(),
         }
     }
 
@@ -105,6 +113,30 @@ impl Candidates {
             }
         };
         self.set(remote, next);
+    }
+
+    /// A peer must not come back. Whoever else listens at the same address may still be dialled: several
+    /// may share it. For the same reason nobody is refused for what came from this host.
+    pub(super) fn ban(&mut self, remote: SocketAddr, outgoing: bool) {
+        if outgoing && self.known.contains_key(&remote) {
+            self.set(remote, Candidate::Banned);
+        }
+        if remote.ip().is_loopback() || self.is_banned(remote, false) {
+            return;
+        }
+        if self.refused.len() >= self.limit {
+            self.refused.pop_front();
+        }
+        self.refused.push_back(remote.ip());
+    }
+
+    /// Whether a peer that we dialled, or that dialled us, is one that was banned.
+    pub(super) fn is_banned(&self, remote: SocketAddr, outgoing: bool) -> bool {
+        if outgoing {
+            self.known.get(&remote) == Some(&Candidate::Banned)
+        } else {
+            self.refused.contains(&remote.ip())
+        }
     }
 
     /// More is wanted than before: those that were of no use may be now.
@@ -238,6 +270,35 @@ mod tests {
         candidates.ended(Instant::ZERO, address(1), Ending::Never);
         candidates.add(Instant::ZERO, address(1));
         assert_eq!(candidates.take(Instant::MAX), None);
+    }
+
+    #[test]
+    fn bad_input_16_who_is_banned_is_neither_dialled_nor_let_in() {
+        let mut candidates = candidates();
+        let remote = SocketAddr::from(([192, 0, 2, 1], 1));
+        let neighbour = SocketAddr::from(([192, 0, 2, 1], 2));
+        candidates.add(Instant::ZERO, remote);
+        candidates.add(Instant::ZERO, neighbour);
+        candidates.ban(remote, true);
+        assert!(candidates.is_banned(remote, true) && candidates.is_banned(neighbour, false));
+        assert!(!candidates.is_banned(neighbour, true));
+        assert_eq!(candidates.take(Instant::MAX), Some(neighbour), "it listens at a port of its own");
+        assert_eq!(candidates.take(Instant::MAX), None);
+        candidates.ban(address(1), false);
+        assert!(!candidates.is_banned(address(1), false), "all of this host has that address");
+    }
+
+    #[test]
+    fn bans_are_bounded_and_the_oldest_is_lifted_first() {
+        let mut candidates = candidates();
+        let from = |last| SocketAddr::from(([192, 0, 2, last], 5));
+        for last in [1, 2, 3, 3, 3, 4] {
+            candidates.ban(from(last), false);
+        }
+        assert_eq!(
+            [1, 2, 3, 4].map(|last| candidates.is_banned(from(last), false)),
+            [false, true, true, true]
+        );
     }
 
     #[test]

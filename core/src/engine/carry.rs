@@ -104,6 +104,12 @@ impl Engine {
                 Event::Checked { info_hash, have }
             }
             swarm::Action::PieceVerified { piece, from } => Event::PieceVerified { info_hash, piece, from },
+            swarm::Action::Banned { remote, outgoing } => {
+                if let Some(torrent) = self.torrents.get_mut(torrent) {
+                    torrent.candidates.ban(remote, outgoing);
+                }
+                Event::PeerBanned { info_hash, remote }
+            }
             swarm::Action::PieceFailed { piece } => Event::PieceFailed { info_hash, piece },
             swarm::Action::WebSeedUp(url) => Event::WebSeedUp { info_hash, url },
             swarm::Action::WebSeedGone { url, downloaded_bytes, why, retry_after } => {

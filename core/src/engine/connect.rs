@@ -203,6 +203,9 @@ impl Engine {
         let Some(stream) = self.streams.slab.get(id) else { return };
         let Some(torrent) = stream.stage.torrent() else { return };
         let (remote, outgoing, encryption) = (stream.remote, stream.outgoing, stream.encryption());
+        if self.torrents.get(torrent).is_some_and(|torrent| torrent.candidates.is_banned(remote, outgoing)) {
+            return self.end_stream(now, id, &PeerEnd::CorruptPiece, out);
+        }
         self.stream_deadlines.set(id.index(), None);
         if outgoing && let Some(torrent) = self.torrents.get_mut(torrent) {
             torrent.candidates.note(remote, |known| known.plain = encryption == Encryption::None);

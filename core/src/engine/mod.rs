@@ -414,6 +414,13 @@ pub enum Event {
         /// Which.
         piece: PieceIndex,
     },
+    /// A peer sent a corrupt block: it is not dialled again, and refused when it dials.
+    PeerBanned {
+        /// From which torrent.
+        info_hash: InfoHash,
+        /// Its address; of an incoming stream, not one that can be dialled.
+        remote: SocketAddr,
+    },
     /// A torrent is complete, verified and written.
     Completed {
         /// Which.

@@ -174,8 +174,10 @@ fn inputs_of_streams_can_be_read_again() {
 }
 
 fn outcomes() -> Vec<HashOutcome> {
-    let job = |last| HashJob { state: HashState::default(), data: vec![Bytes::from_static(b"ab")], last };
-    vec![job(false).run(), job(true).run()]
+    let job =
+        |last| HashJob::Piece { state: HashState::default(), data: vec![Bytes::from_static(b"ab")], last };
+    let blocks = HashJob::Blocks { blocks: vec![Bytes::from_static(b"ab")] };
+    vec![job(false).run(), job(true).run(), blocks.run()]
 }
 
 fn completions() -> Vec<Completion> {
@@ -318,12 +320,12 @@ proptest! {
         rest in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         let whole: Vec<u8> = start.iter().chain(&rest).copied().collect();
-        let job = HashJob { state: HashState::default(), data: [start.into()].into(), last: false };
+        let job = HashJob::Piece { state: HashState::default(), data: [start.into()].into(), last: false };
         let text: String = serde_json::to_string(&job.run()).expect("written");
         let HashOutcome::Partial(state) = serde_json::from_str(&text).expect("read") else {
             panic!("not the last")
         };
-        let digest = HashJob { state, data: [rest.into()].into(), last: true }.run();
+        let digest = HashJob::Piece { state, data: [rest.into()].into(), last: true }.run();
         prop_assert_eq!(digest, HashJob::from(Bytes::from(whole)).run());
     }
 }

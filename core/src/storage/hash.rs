@@ -1,5 +1,6 @@
 //! Hashing pieces: work that a driver may do on another thread.
 
+use crate::id::BLOCK_LENGTH;
 use alloc::{vec, vec::Vec};
 use bytes::Bytes;
 use core::fmt;
@@ -7,7 +8,7 @@ use core::fmt;
 use sha1::digest::common::hazmat::SerializedState;
 use sha1::{Digest, Sha1, digest::common::hazmat::SerializableState};
 
-/// A run of a piece to hash. Pure and `Send`: it may run on any thread, at any time, and its outcome depends
+/// Bytes of a piece to hash. Pure and `Send`: it may run on any thread, at any time, and its outcome depends
 /// on nothing else.
 ///
 /// The blocks are held as they came off the wire or the disk, without a copy. A piece that is too large to hold
@@ -22,15 +23,24 @@ use sha1::{Digest, Sha1, digest::common::hazmat::SerializableState};
 /// assert_eq!(digest[..4], [0xa9, 0x99, 0x3e, 0x36]);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct HashJob {
-    /// What was hashed before; the default at the start of a piece.
-    pub state: HashState,
-    /// The bytes that follow, in order.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serial::hex_list"))]
-    pub data: Vec<Bytes>,
-    /// Whether the piece ends with `data`.
-    pub last: bool,
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(untagged))]
+pub enum HashJob {
+    /// The hash of a piece is wanted.
+    Piece {
+        /// What was hashed before; the default at the start of a piece.
+        state: HashState,
+        /// The bytes that follow, in order.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serial::hex_list"))]
+        data: Vec<Bytes>,
+        /// Whether the piece ends with `data`.
+        last: bool,
+    },
+    /// The hash of each block is wanted, to compare copies of a piece.
+    Blocks {
+        /// The blocks, in order, however they are cut. Only the last may be shorter than 16 KiB.
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serial::hex_list"))]
+        blocks: Vec<Bytes>,
+    },
 }
 
 /// What a [`HashJob`] gives.
@@ -42,28 +52,61 @@ pub enum HashOutcome {
     /// The SHA-1 of the piece.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     Digest([u8; 20]),
+    /// The SHA-1 of each block, 20 bytes each, in order.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
+    Blocks(Bytes),
 }
 
 impl HashJob {
     /// The only job of a piece whose blocks are all at hand.
     #[must_use]
     pub fn whole(data: Vec<Bytes>) -> Self {
-        Self { state: HashState::default(), data, last: true }
+        Self::Piece { state: HashState::default(), data, last: true }
+    }
+
+    /// The bytes to hash, in order.
+    #[must_use]
+    pub fn data(&self) -> &[Bytes] {
+        match self {
+            Self::Piece { data, .. } | Self::Blocks { blocks: data } => data,
+        }
     }
 
     /// Does the work: about half a nanosecond a byte where the CPU has instructions for it.
     #[must_use]
     pub fn run(self) -> HashOutcome {
-        let mut sha = self.state.0;
-        for block in &self.data {
-            sha.update(block);
-        }
-        if self.last {
-            HashOutcome::Digest(sha.finalize().into())
-        } else {
-            HashOutcome::Partial(HashState(sha))
+        match self {
+            Self::Piece { state: HashState(mut sha), data, last } => {
+                data.iter().for_each(|bytes| sha.update(bytes));
+                if last {
+                    HashOutcome::Digest(sha.finalize().into())
+                } else {
+                    HashOutcome::Partial(HashState(sha))
+                }
+            }
+            Self::Blocks { blocks } => HashOutcome::Blocks(hash_blocks(&blocks)),
         }
     }
+}
+
+fn hash_blocks(blocks: &[Bytes]) -> Bytes {
+    let mut hashes = Vec::new();
+    let (mut sha, mut missing) = (Sha1::new(), BLOCK_LENGTH as usize);
+    for mut bytes in blocks.iter().map(|bytes| &**bytes) {
+        while !bytes.is_empty() {
+            let (part, rest) = bytes.split_at(missing.min(bytes.len()));
+            sha.update(part);
+            (bytes, missing) = (rest, missing - part.len());
+            if missing == 0 {
+                hashes.extend_from_slice(&sha.finalize_reset());
+                missing = BLOCK_LENGTH as usize;
+            }
+        }
+    }
+    if missing < BLOCK_LENGTH as usize {
+        hashes.extend_from_slice(&sha.finalize());
+    }
+    hashes.into()
 }
 
 impl From<Bytes> for HashJob {
@@ -131,7 +174,7 @@ mod tests {
     fn states_are_equal_when_the_same_bytes_went_in() {
         let state = |data: &[&'static [u8]]| {
             let data = data.iter().map(|bytes| Bytes::from_static(bytes)).collect();
-            HashJob { state: HashState::default(), data, last: false }.run()
+            HashJob::Piece { state: HashState::default(), data, last: false }.run()
         };
         assert_eq!(state(&[b"ab", b"c"]), state(&[b"abc"]));
         assert_eq!(state(&[&[7; 100], &[7; 5]]), state(&[&[7; 5], &[7; 100]]));
@@ -155,14 +198,26 @@ mod tests {
             let mut state = HashState::default();
             for blocks in jobs {
                 let data = blocks.into_iter().map(Bytes::from).collect();
-                let job = HashJob { state, data, last: false };
-                match job.run() {
-                    HashOutcome::Partial(next) => state = next,
-                    HashOutcome::Digest(_) => panic!("not the last"),
-                }
+                let job = HashJob::Piece { state, data, last: false };
+                let HashOutcome::Partial(next) = job.run() else { panic!("not the last") };
+                state = next;
             }
-            let digest = HashJob { state, data: Vec::new(), last: true }.run();
+            let digest = HashJob::Piece { state, data: Vec::new(), last: true }.run();
             prop_assert_eq!(digest, HashJob::from(Bytes::from(whole)).run());
+        }
+
+        #[test]
+        fn blocks_are_hashed_one_by_one_however_they_are_cut(
+            length in 0..3 * BLOCK_LENGTH as usize,
+            cuts in prop::collection::vec(0..3 * BLOCK_LENGTH as usize, 0..4),
+        ) {
+            let whole: Vec<u8> = (0..length).map(|at| (at / 7) as u8).collect();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(length)).collect();
+            cuts.extend([0, length]);
+            cuts.sort_unstable();
+            let blocks = cuts.windows(2).map(|cut| Bytes::copy_from_slice(&whole[cut[0]..cut[1]])).collect();
+            let each: Vec<u8> = whole.chunks(BLOCK_LENGTH as usize).flat_map(Sha1::digest).collect();
+            prop_assert_eq!(HashJob::Blocks { blocks }.run(), HashOutcome::Blocks(each.into()));
         }
     }
 }

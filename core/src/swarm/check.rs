@@ -14,7 +14,7 @@ use crate::{
     slab::Slab,
     storage::{HashJob, HashOutcome, HashState, StorageError},
 };
-use alloc::collections::VecDeque;
+use alloc::{collections::VecDeque, vec::Vec};
 
 slab_key! {
     /// A job under way.
@@ -35,8 +35,21 @@ const SIDE_BY_SIDE: usize = 64;
 pub(super) enum Compute {
     /// All of a piece that came in.
     Fill(PieceIndex),
+    /// The blocks of a piece that came in.
+    Blocks(PieceIndex),
     /// The next part of a check.
     Check(CheckKey),
+}
+
+/// What a piece is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// It lies on disk, and nothing is known of it.
+    Disk,
+    /// It came in: its hash is wanted.
+    Fill,
+    /// It came in: the hash of each of its blocks is wanted.
+    Blocks,
 }
 
 /// Pieces to check, and those being checked.
@@ -45,8 +58,8 @@ pub(super) struct Checks {
     /// Pieces on disk of which nothing is known, from the front.
     waiting: Bitfield,
     next: PieceIndex,
-    /// Pieces that came in and are to be read back.
-    pub(super) spilled: VecDeque<PieceIndex>,
+    /// Pieces that came in and are to be read back, and what for.
+    spilled: VecDeque<(PieceIndex, Aim)>,
     running: Slab<CheckKey, Check>,
     /// Bytes in flight.
     pub(super) bytes: usize,
@@ -57,12 +70,14 @@ pub(super) struct Checks {
 #[derive(Clone, Debug)]
 struct Check {
     piece: PieceIndex,
-    spilled: bool,
+    aim: Aim,
     /// Where the next chunk begins.
     begin: u32,
     /// Bytes of the chunk in flight.
     chunk: u32,
     state: HashState,
+    /// Of the blocks so far, 20 bytes each, if they are the aim.
+    hashes: Vec<u8>,
 }
 
 impl Checks {
@@ -90,14 +105,19 @@ impl Checks {
         self.running.is_empty() && self.spilled.is_empty() && self.waiting.count() == 0
     }
 
-    fn pop(&mut self) -> Option<(PieceIndex, bool)> {
-        if let Some(piece) = self.spilled.pop_front() {
-            return Some((piece, true));
+    /// A piece that came in is to be read back.
+    pub(super) fn queue(&mut self, piece: PieceIndex, aim: Aim) {
+        self.spilled.push_back((piece, aim));
+    }
+
+    fn pop(&mut self) -> Option<(PieceIndex, Aim)> {
+        if let Some(spilled) = self.spilled.pop_front() {
+            return Some(spilled);
         }
         let piece = self.waiting.first_common_from(&self.waiting, self.next)?;
         self.waiting.clear(piece);
         self.next = piece;
-        Some((piece, false))
+        Some((piece, Aim::Disk))
     }
 }
 
@@ -109,10 +129,10 @@ impl Swarm {
                 || checks.running.len() < SIDE_BY_SIDE && checks.bytes + CHUNK as usize <= config.check_memory
         };
         while room(&self.checks, &self.config)
-            && let Some((piece, spilled)) = self.checks.pop()
+            && let Some((piece, aim)) = self.checks.pop()
         {
-            let state = HashState::default();
-            let check = Check { piece, spilled, begin: 0, chunk: 0, state };
+            let check =
+                Check { piece, aim, begin: 0, chunk: 0, state: HashState::default(), hashes: Vec::new() };
             let key = self.checks.running.insert(check);
             self.check_chunk(now, key, out);
         }
@@ -138,19 +158,21 @@ impl Swarm {
         let Some(check) = self.checks.running.get_mut(key) else { return };
         if let Some((file, error)) = gather.failed() {
             // A file that is missing or short is what a check is there to find.
-            if check.spilled || !matches!(error, StorageError::NotFound | StorageError::TooShort) {
+            if check.aim != Aim::Disk || !matches!(error, StorageError::NotFound | StorageError::TooShort) {
                 return self.fail(Some(file), error, out);
             }
             return self.check_done(now, key, None, out);
         }
         check.begin += check.chunk;
-        let last = check.begin >= self.geometry.piece_size(check.piece);
-        let state = core::mem::take(&mut check.state);
+        let data = gather.into_parts().collect();
+        let job = if check.aim == Aim::Blocks {
+            HashJob::Blocks { blocks: data }
+        } else {
+            let last = check.begin >= self.geometry.piece_size(check.piece);
+            HashJob::Piece { state: core::mem::take(&mut check.state), data, last }
+        };
         let token = ComputeToken::of(self.computes.insert(Compute::Check(key)));
-        out.push(Action::Compute {
-            token,
-            job: HashJob { state, data: gather.into_parts().collect(), last },
-        });
+        out.push(Action::Compute { token, job });
     }
 
     /// A job is done, or so the driver says.
@@ -165,19 +187,34 @@ impl Swarm {
             (Some(Compute::Fill(piece)), HashOutcome::Digest(digest)) => {
                 self.on_fill_hashed(now, piece, digest, out);
             }
-            (Some(Compute::Check(key)), HashOutcome::Digest(digest)) => {
-                self.check_done(now, key, Some(digest), out);
+            (Some(Compute::Blocks(piece)), HashOutcome::Blocks(hashes)) => {
+                self.on_traced(now, piece, &hashes, out);
             }
-            (Some(Compute::Check(key)), HashOutcome::Partial(state)) => {
-                let Some(check) = self.checks.running.get_mut(key) else { return };
-                self.checks.bytes -= check.chunk as usize;
-                check.state = state;
-                self.check_chunk(now, key, out);
-            }
-            (Some(Compute::Fill(_)), HashOutcome::Partial(_)) | (None, _) => {
+            (Some(Compute::Check(key)), outcome) => self.on_chunk_hashed(now, key, outcome, out),
+            (Some(Compute::Fill(_) | Compute::Blocks(_)) | None, _) => {
                 self.counters.stray_completions += 1;
             }
         }
+    }
+
+    fn on_chunk_hashed(
+        &mut self,
+        now: Instant,
+        key: CheckKey,
+        outcome: HashOutcome,
+        out: &mut Outbox<Action>,
+    ) {
+        let Some(check) = self.checks.running.get_mut(key) else { return };
+        match outcome {
+            HashOutcome::Digest(digest) => return self.check_done(now, key, Some(digest), out),
+            HashOutcome::Partial(state) => check.state = state,
+            HashOutcome::Blocks(hashes) => check.hashes.extend_from_slice(&hashes),
+        }
+        if check.begin >= self.geometry.piece_size(check.piece) {
+            return self.check_done(now, key, None, out);
+        }
+        self.checks.bytes -= check.chunk as usize;
+        self.check_chunk(now, key, out);
     }
 
     fn check_done(
@@ -189,16 +226,28 @@ impl Swarm {
     ) {
         let Some(check) = self.checks.running.remove(key) else { return };
         self.checks.bytes -= check.chunk as usize;
-        if check.spilled {
-            self.on_fill_hashed(now, check.piece, digest.unwrap_or_default(), out);
-        } else {
-            self.checks.done_bytes += u64::from(self.geometry.piece_size(check.piece));
-            if digest.is_some() && digest == self.info.piece_hash(check.piece) && self.have.set(check.piece) {
-                self.verified_bytes += u64::from(self.geometry.piece_size(check.piece));
-                self.pick(now, picker::Input::Verified { piece: check.piece }, out);
-            }
+        match check.aim {
+            Aim::Fill => self.on_fill_hashed(now, check.piece, digest.unwrap_or_default(), out),
+            Aim::Blocks => self.on_traced(now, check.piece, &check.hashes, out),
+            Aim::Disk => self.on_checked(now, check.piece, digest, out),
         }
         self.check_more(now, out);
         self.checked_if_idle(now, out);
+    }
+
+    /// It is known what a piece on disk is worth.
+    fn on_checked(
+        &mut self,
+        now: Instant,
+        piece: PieceIndex,
+        digest: Option<[u8; 20]>,
+        out: &mut Outbox<Action>,
+    ) {
+        let bytes = u64::from(self.geometry.piece_size(piece));
+        self.checks.done_bytes += bytes;
+        if digest.is_some() && digest == self.info.piece_hash(piece) && self.have.set(piece) {
+            self.verified_bytes += bytes;
+            self.pick(now, picker::Input::Verified { piece }, out);
+        }
     }
 }

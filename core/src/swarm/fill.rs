@@ -1,16 +1,17 @@
 //! Blocks coming in: stored, hashed, verified.
 
 use super::{
-    Action, PeerEnd,
-    check::Compute,
+    Action,
+    check::{Aim, Compute},
     gather::{Pending, zeros},
     machine::{Phase, Swarm},
+    poison::{Origin, Sender, chief_sender, only_sender},
 };
 use crate::{
     Instant, Outbox,
     id::{BLOCK_LENGTH, Block, ComputeToken, FileIndex, PeerKey, PieceIndex, StorageToken},
     picker,
-    storage::{HashJob, HashState, Operation, StorageError},
+    storage::{HashJob, Operation, StorageError},
     wire::Message,
 };
 use alloc::vec::Vec;
@@ -28,8 +29,10 @@ pub(super) struct Fill {
     /// Writes under way.
     unwritten: u32,
     stage: Stage,
-    /// Who sent how many blocks.
-    sources: Vec<(PeerKey, u32)>,
+    /// Where its blocks come from, by number.
+    origins: Vec<Origin>,
+    /// Whether its blocks are being hashed one by one.
+    tracing: bool,
 }
 
 /// How far a piece is.
@@ -44,6 +47,17 @@ enum Stage {
     Good,
     /// The hash is wrong; writes may be under way, and must not overtake those of the next try.
     Bad,
+}
+
+impl Fill {
+    pub(super) fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    /// What a peer sent accuses nobody any more.
+    pub(super) fn clear(&mut self, peer: PeerKey) {
+        self.origins.iter_mut().for_each(|origin| origin.clear(peer));
+    }
 }
 
 impl Swarm {
@@ -61,12 +75,20 @@ impl Swarm {
             self.fills.entry(block.piece).or_default().unwritten += 1;
             self.unwritten += bytes as usize;
         }
-        let fill = self.fills.entry(block.piece).or_default();
-        match fill.sources.iter_mut().find(|source| source.0 == peer) {
-            Some(source) => source.1 += 1,
-            None => fill.sources.push((peer, 1)),
-        }
+        self.note_origin(peer, block);
         self.hold(block, data);
+    }
+
+    fn note_origin(&mut self, peer: PeerKey, block: Block) {
+        // Who is no peer is a web seed.
+        let info = self.peers.get(peer).map(|peer| &peer.info);
+        let (remote, outgoing) = (info.map(|info| info.remote), info.is_some_and(|info| info.outgoing));
+        let sender = Sender { peer, remote, outgoing };
+        let fill = self.fills.entry(block.piece).or_default();
+        fill.origins.resize(self.geometry.blocks(block.piece) as usize, Origin::Nobody);
+        if let Some(origin) = fill.origins.get_mut((block.begin / BLOCK_LENGTH) as usize) {
+            *origin = origin.or(sender);
+        }
     }
 
     /// The block lies wholly in padding.
@@ -112,17 +134,16 @@ impl Swarm {
         if fill.spilled {
             return self.read_back(now, piece, out);
         }
-        let data = core::mem::take(&mut fill.blocks);
         let token = ComputeToken::of(self.computes.insert(Compute::Fill(piece)));
-        let job = HashJob { state: HashState::default(), data, last: true };
-        out.push(Action::Compute { token, job });
+        // They stay: if the hash is wrong, each of them is looked at.
+        out.push(Action::Compute { token, job: HashJob::whole(fill.blocks.clone()) });
     }
 
     /// Reads a spilled piece back for hashing, once all of it is written.
     fn read_back(&mut self, now: Instant, piece: PieceIndex, out: &mut Outbox<Action>) {
         let ready = |fill: &Fill| fill.spilled && fill.stage == Stage::Hashing && fill.unwritten == 0;
         if self.fills.get(&piece).is_some_and(ready) {
-            self.checks.spilled.push_back(piece);
+            self.checks.queue(piece, Aim::Fill);
             self.check_more(now, out);
         }
     }
@@ -157,24 +178,59 @@ impl Swarm {
     ) {
         let good = self.info.piece_hash(piece) == Some(digest);
         let Some(fill) = self.fills.get_mut(&piece) else { return };
-        self.held -= fill.held;
-        fill.held = 0;
         fill.stage = if good { Stage::Good } else { Stage::Bad };
+        match only_sender(&fill.origins) {
+            Some(only) if !good => self.ban(now, only, out),
+            _ if !good || self.failed_copies.has(piece) => self.trace(now, piece, out),
+            _ => {}
+        }
         self.settle(now, piece, out);
     }
 
-    /// Ends a piece whose hash is known and whose writes are done.
-    fn settle(&mut self, now: Instant, piece: PieceIndex, out: &mut Outbox<Action>) {
-        let settled =
-            |fill: &&mut Fill| fill.unwritten == 0 && matches!(fill.stage, Stage::Good | Stage::Bad);
-        let Some(fill) = self.fills.get_mut(&piece).filter(settled) else { return };
-        let (stage, sources) = (fill.stage, core::mem::take(&mut fill.sources));
-        self.fills.remove(&piece);
-        if stage == Stage::Bad {
-            return self.piece_failed(now, piece, &sources, out);
+    /// Hashes the blocks of a piece one by one.
+    fn trace(&mut self, now: Instant, piece: PieceIndex, out: &mut Outbox<Action>) {
+        let Some(fill) = self.fills.get_mut(&piece) else { return };
+        fill.tracing = true;
+        if fill.spilled {
+            self.checks.queue(piece, Aim::Blocks);
+            return self.check_more(now, out);
         }
-        let most = sources.iter().max_by_key(|source| source.1);
-        let from = most.and_then(|source| self.peers.get(source.0)).map(|peer| peer.info.remote);
+        let blocks = core::mem::take(&mut fill.blocks);
+        let token = ComputeToken::of(self.computes.insert(Compute::Blocks(piece)));
+        out.push(Action::Compute { token, job: HashJob::Blocks { blocks } });
+    }
+
+    /// The blocks of a piece are hashed, 20 bytes each.
+    pub(super) fn on_traced(
+        &mut self,
+        now: Instant,
+        piece: PieceIndex,
+        hashes: &[u8],
+        out: &mut Outbox<Action>,
+    ) {
+        let Some(fill) = self.fills.get_mut(&piece) else { return };
+        fill.tracing = false;
+        let good = fill.stage == Stage::Good;
+        self.on_blocks_hashed(now, piece, good, hashes, out);
+        self.settle(now, piece, out);
+    }
+
+    /// Ends a piece whose hash is known, once nothing is done with it any more.
+    fn settle(&mut self, now: Instant, piece: PieceIndex, out: &mut Outbox<Action>) {
+        let Some(fill) = self.fills.get_mut(&piece) else { return };
+        if fill.tracing || !matches!(fill.stage, Stage::Good | Stage::Bad) {
+            return;
+        }
+        self.held -= core::mem::take(&mut fill.held);
+        fill.blocks = Vec::new();
+        if fill.unwritten > 0 {
+            return;
+        }
+        let Some(fill) = self.fills.remove(&piece) else { return };
+        if fill.stage == Stage::Bad {
+            return self.piece_failed(now, piece, out);
+        }
+        let from = chief_sender(&fill.origins).and_then(|sender| sender.remote);
         self.piece_verified(now, piece, from, out);
     }
 
@@ -197,19 +253,9 @@ impl Swarm {
         self.note_finished(now, true, out);
     }
 
-    fn piece_failed(
-        &mut self,
-        now: Instant,
-        piece: PieceIndex,
-        sources: &[(PeerKey, u32)],
-        out: &mut Outbox<Action>,
-    ) {
+    fn piece_failed(&mut self, now: Instant, piece: PieceIndex, out: &mut Outbox<Action>) {
         self.wasted_bytes += u64::from(self.geometry.piece_size(piece));
         out.push(Action::PieceFailed { piece });
-        if let [(only, _)] = sources {
-            self.leave(*only, PeerEnd::CorruptPiece);
-            self.ban_web_seed(now, *only, out);
-        }
         self.pick(now, picker::Input::Failed { piece }, out);
     }
 }

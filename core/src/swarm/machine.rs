@@ -8,6 +8,7 @@ use super::{
     gather::{Gather, GatherKey, OperationKey, Pending},
     peer::Peer,
     plan,
+    poison::FailedCopies,
     save::Saves,
     stats::{Allowance, Meter},
     web::WebSeeds,
@@ -107,6 +108,7 @@ pub struct Swarm {
 
     pub(super) have: Bitfield,
     pub(super) fills: BTreeMap<PieceIndex, Fill>,
+    pub(super) failed_copies: FailedCopies,
     pub(super) checks: Checks,
     /// The block that the picker is being asked about.
     pub(super) arriving: Option<Bytes>,
@@ -223,6 +225,7 @@ impl Swarm {
             deadlines: Deadlines::default(),
             leaving: Vec::new(),
             fills: BTreeMap::new(),
+            failed_copies: FailedCopies::default(),
             arriving: None,
             operations: Slab::new(),
             gathers: Slab::new(),
@@ -339,6 +342,7 @@ impl Swarm {
                 + self.pex.memory()
                 + self.holepunch.memory()
                 + self.choker.memory()
+                + self.failed_copies.memory()
                 + self.have.heap_bytes()
                 + self.info.raw.len()
                 + self.info.piece_hashes.len(),
@@ -418,6 +422,7 @@ impl Swarm {
         self.phase = Phase::Failed;
         self.leave_all(&PeerEnd::Stopped);
         self.fills.clear();
+        self.failed_copies = FailedCopies::default();
         self.checks.clear();
         self.held = 0;
         out.push(Action::Failed { file, error });
@@ -494,6 +499,7 @@ impl Machine for Swarm {
             Input::Unpause => self.paused = false,
             Input::Stop => self.stop(out),
         }
+        self.note_shared(now, out);
         self.settle_call(now, out);
         Ok(())
     }

@@ -23,6 +23,7 @@ mod machine;
 mod peer;
 mod plan;
 mod players;
+mod poison;
 mod punch;
 mod save;
 mod serve;
@@ -280,6 +281,13 @@ pub enum Action {
         /// Which.
         piece: PieceIndex,
     },
+    /// A peer sent a corrupt block. It must not come back; it leaves now, or has left before.
+    Banned {
+        /// Its address.
+        remote: SocketAddr,
+        /// Whether we dialled.
+        outgoing: bool,
+    },
     /// Everything is verified and written.
     Completed,
     /// Everything that is wanted is verified and written, but that is not all.
@@ -347,6 +355,9 @@ pub struct Config {
     pub request_queue: u32,
     /// The most bytes in flight while pieces on disk are checked.
     pub check_memory: usize,
+    /// The most bytes kept of pieces that failed their hash, to find out who sent the corrupt blocks: about
+    /// 70 a block. The oldest are forgotten first.
+    pub poison_memory: usize,
     /// Whether peers are told of each other (BEP 11), unless the torrent is private.
     pub pex: bool,
     /// Whom to believe when peers name addresses.
@@ -379,6 +390,7 @@ impl Default for Config {
             send_queue: 2 << 20,
             request_queue: 512,
             check_memory: 8 << 20,
+            poison_memory: 1 << 20,
             pex: true,
             trust: Trust::default(),
             community: None,
@@ -548,7 +560,8 @@ pub enum PeerEnd {
     /// Neither side wants anything of the other.
     #[error("both have everything")]
     BothSeeds,
-    /// It alone sent a piece that failed its hash.
+    /// It sent a block that is not what a copy of the piece has that verified, or alone sent a piece that
+    /// failed its hash.
     #[error("sent a corrupt piece")]
     CorruptPiece,
     /// It sent an extension message that no honest peer sends.

@@ -3,6 +3,7 @@
 
 mod extensions;
 mod players;
+mod poison;
 
 use super::{
     Action, Input, PeerEnd, Setup, Swarm,
@@ -245,6 +246,7 @@ struct Table {
     stopped: bool,
     /// Addresses that peers made known.
     found: Vec<SocketAddr>,
+    banned: Vec<SocketAddr>,
     /// Pieces that were asked for, in order.
     asked: Vec<u32>,
     unsent: usize,
@@ -253,6 +255,10 @@ struct Table {
 impl Table {
     fn new(complete: bool) -> Self {
         let (setup, content) = setup_of(complete);
+        Self::of(setup, content)
+    }
+
+    fn of(setup: Setup, content: Vec<u8>) -> Self {
         let mut table = Self {
             swarm: Swarm::new(setup, [1; 32]),
             out: Outbox::new(),
@@ -268,6 +274,7 @@ impl Table {
             saved: Vec::new(),
             stopped: false,
             found: Vec::new(),
+            banned: Vec::new(),
             asked: Vec::new(),
             unsent: 0,
         };
@@ -332,6 +339,7 @@ impl Table {
                 Action::Storage(Operation::Flush { token }) => self.flushes.push(token),
                 Action::SaveResume { have, clean } => self.saved.push((have.count(), clean)),
                 Action::PeersFound(peers) => self.found.extend(peers.iter().map(|peer| peer.0)),
+                Action::Banned { remote, .. } => self.banned.push(remote),
                 Action::Stopped => self.stopped = true,
                 _ => {}
             }

@@ -440,7 +440,7 @@ impl Swarm {
         }
     }
 
-    /// A peer alone sent a piece with a wrong hash: if it is a web seed, that is the end of it.
+    /// A web seed sent a corrupt block: that is the end of it.
     pub(super) fn ban_web_seed(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
         if let Some(index) = self.web.index_of(key) {
             self.end_web_seed(now, index, WebSeedEnd::CorruptPiece, out);

@@ -32,7 +32,7 @@ impl TraceHash {
             }
             Action::Compute { torrent, token, job } => {
                 self.kind(9).index(torrent.index()).number(token.0);
-                job.data.iter().fold(self, |hash, data| hash.bytes(data))
+                job.data().iter().fold(self, |hash, data| hash.bytes(data))
             }
             Action::SaveResume { torrent, have, clean } => {
                 self.kind(10).index(torrent.index()).bytes(have.to_bytes()).number(u64::from(*clean))

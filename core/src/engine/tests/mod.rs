@@ -9,6 +9,7 @@ mod laws;
 mod losses;
 mod magnets;
 mod players;
+mod poison;
 mod world;
 
 use super::{Command, Config, Event, Input, PeerEnd, State, StreamError};

@@ -87,6 +87,12 @@ pub(crate) enum Event<'a> {
         info_hash: InfoHash,
         index: u32,
     },
+    /// A peer sent a corrupt block; it is not dialled again, and refused when it dials.
+    PeerBanned {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        addr: SocketAddr,
+    },
     /// A peer is connected.
     Peer {
         #[serde(serialize_with = "hex")]

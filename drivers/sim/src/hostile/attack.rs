@@ -282,7 +282,7 @@ impl Attack {
         match self {
             Self::Poisoner => {
                 let mut data = read(content, at, length);
-                if (begin / BLOCK + piece).is_multiple_of(2)
+                if ((begin / BLOCK) ^ piece).is_multiple_of(2)
                     && let Some(first) = data.first_mut()
                 {
                     *first ^= 1;
@@ -291,7 +291,7 @@ impl Attack {
             }
             // One block is enough for a day.
             Self::Trickler if scene.asked == 0 => {
-                scene.out.put_u32(length + 9);
+                scene.out.put_u32(length.saturating_add(9));
                 scene.out.put_u8(PIECE);
                 scene.out.put_u32(piece);
                 scene.out.put_u32(begin);

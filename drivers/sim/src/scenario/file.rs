@@ -74,6 +74,9 @@ pub struct Group {
     pub role: Role,
     /// How many they are; without it they share what the others leave, by their `parts`.
     pub count: Option<u32>,
+    /// How many of the leechers have to ban each of them in the end.
+    #[serde(default)]
+    pub banned_by: Share,
     /// Their part of the hosts that no `count` takes.
     #[serde(default = "one")]
     pub parts: u32,

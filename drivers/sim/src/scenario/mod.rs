@@ -27,7 +27,7 @@ pub use report::{Failure, Report, Sample};
 pub use shrink::shrink;
 
 /// The scenarios that are built in: name and text. `tests/scenarios` holds them and explains their keys.
-pub const BUILT_IN: [(&str, &str); 16] = [
+pub const BUILT_IN: [(&str, &str); 17] = [
     ("flash-crowd", include_str!("../../../../tests/scenarios/flash-crowd.toml")),
     ("one-seed", include_str!("../../../../tests/scenarios/one-seed.toml")),
     ("slow-seed", include_str!("../../../../tests/scenarios/slow-seed.toml")),
@@ -38,6 +38,7 @@ pub const BUILT_IN: [(&str, &str); 16] = [
     ("lossy-links", include_str!("../../../../tests/scenarios/lossy-links.toml")),
     ("mixed-encryption", include_str!("../../../../tests/scenarios/mixed-encryption.toml")),
     ("poisoners", include_str!("../../../../tests/scenarios/poisoners.toml")),
+    ("poison-attribution", include_str!("../../../../tests/scenarios/poison-attribution.toml")),
     ("attackers", include_str!("../../../../tests/scenarios/attackers.toml")),
     ("slow-disks", include_str!("../../../../tests/scenarios/slow-disks.toml")),
     ("failing-disks", include_str!("../../../../tests/scenarios/failing-disks.toml")),

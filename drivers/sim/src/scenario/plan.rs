@@ -49,6 +49,8 @@ pub struct HostPlan {
     pub group: String,
     /// What it is there for.
     pub role: Role,
+    /// How many of the leechers have to ban it in the end.
+    pub banned_by: Share,
     /// When it comes.
     pub joins: Instant,
     /// How it is connected.
@@ -267,6 +269,7 @@ fn draw_host(group: &file::Group, place: u32, random: &mut Random) -> HostPlan {
     HostPlan {
         group: group.name.clone(),
         role: group.role,
+        banned_by: group.banned_by,
         joins: Instant::ZERO + group.joins.draw(random).duration(),
         link: draw_link(&group.link, random),
         reach: reach(group.reach[place % group.reach.len()]),

@@ -113,6 +113,26 @@ pub enum Failure {
         /// When.
         at: Instant,
     },
+    /// A host banned another that never said a wrong byte.
+    #[error("{host} banned {banned} at {at:?}, which is honest")]
+    HonestBanned {
+        /// Who banned it.
+        host: HostNumber,
+        /// When.
+        at: Instant,
+        /// Whom.
+        banned: HostNumber,
+    },
+    /// A host that had to be banned was not, or not by enough leechers.
+    #[error("{host} was banned by {banned_by} leechers, and had to be by {wanted}")]
+    NotBanned {
+        /// Who.
+        host: HostNumber,
+        /// By how many leechers it was.
+        banned_by: usize,
+        /// By how many it had to be.
+        wanted: usize,
+    },
     /// An engine broke a law of its contract.
     #[error("{what}")]
     Law {

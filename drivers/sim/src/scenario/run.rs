@@ -1,6 +1,7 @@
 //! Carries a plan out and watches what comes of it.
 
 use super::{
+    file::Role,
     plan::{Fault, HostNumber, HostPlan, Plan, Step},
     quantity::Share,
     report::{Failure, Report},
@@ -95,6 +96,9 @@ pub(super) struct Run<'a, S> {
     troubled: BTreeSet<HostNumber>,
     /// Whose disk may hold other bytes than were written.
     lied_to: BTreeSet<HostNumber>,
+    /// Whose disk may have read other bytes than it holds, or holds others than were written: these may send
+    /// wrong bytes, and take right ones for wrong.
+    misled: BTreeSet<HostNumber>,
     failure: Option<Failure>,
     now: Instant,
 }
@@ -116,6 +120,7 @@ impl<'a, S: Stage> Run<'a, S> {
             stopping: BTreeSet::new(),
             troubled: BTreeSet::new(),
             lied_to: BTreeSet::new(),
+            misled: BTreeSet::new(),
             failure: None,
             now: Instant::ZERO,
         };
@@ -148,6 +153,8 @@ impl<'a, S: Stage> Run<'a, S> {
         for number in self.plan.hosts.keys() {
             self.audit(*number, true);
         }
+        let unbanned = self.watch.unbanned(self.plan);
+        self.failure = self.failure.take().or(unbanned);
         let (events, trace_hash) = self.stage.trace();
         Report {
             seed: self.plan.seed,
@@ -182,6 +189,7 @@ impl<'a, S: Stage> Run<'a, S> {
         self.watch.event(at, number, event);
         match event {
             Event::Stopped => self.end(number, S::kill),
+            Event::PeerBanned { remote, .. } => self.on_banned(at, number, remote.ip()),
             // Whoever runs a host with a bad disk starts it again in the end.
             Event::Failed { .. } if self.troubled.contains(&number) => {
                 self.end(number, S::kill);
@@ -192,6 +200,18 @@ impl<'a, S: Stage> Run<'a, S> {
                 self.failure.get_or_insert(Failure::GaveUp { host, at, file, error });
             }
             _ => {}
+        }
+    }
+
+    /// A host banned another. Nobody may ban who is honest.
+    fn on_banned(&mut self, at: Instant, host: HostNumber, address: IpAddr) {
+        let is_honest = |number| {
+            let attacks = matches!(self.plan.hosts[&number].role, Role::Attack(_));
+            !attacks && !self.misled.contains(&number)
+        };
+        let banned = self.watch.banned(host, address, is_honest);
+        if let Some(banned) = banned.filter(|_| !self.misled.contains(&host)) {
+            self.failure.get_or_insert(Failure::HonestBanned { host, at, banned });
         }
     }
 
@@ -231,6 +251,9 @@ impl<'a, S: Stage> Run<'a, S> {
                 }
                 if trouble.corrupt_write_ppm > 0 {
                     self.lied_to.insert(number);
+                }
+                if trouble.corrupt_read_ppm > 0 || trouble.corrupt_write_ppm > 0 {
+                    self.misled.insert(number);
                 }
                 self.stage.set_trouble(number, trouble);
             }

@@ -322,6 +322,39 @@ fn who_gives_up_with_a_good_disk_fails_the_run_and_with_a_bad_one_is_started_aga
 }
 
 #[test]
+fn who_bans_an_honest_host_fails_the_run_unless_its_disk_lies_to_it() {
+    let ban = || {
+        let event = Event::PeerBanned { info_hash: INFO_HASH, remote: ([10, 0, 0, 0], 6881).into() };
+        Toy { says: Some((HostNumber(1), event)), ..Toy::default() }
+    };
+    let (report, _) = run_on(ban(), "");
+    let (host, at, banned) = (HostNumber(1), Instant::from_micros(5_000_000), HostNumber(0));
+    assert_eq!(report.failure, Some(Failure::HonestBanned { host, at, banned }));
+
+    for liars in ["leechers", "seed"] {
+        let fault =
+            format!("[[fault]]\nwhat = {{ disk = {{ corrupt_reads = \"1 %\" }} }}\nwho = [\"{liars}\"]");
+        assert_eq!(run_on(ban(), &fault).0.failure, None);
+    }
+}
+
+#[test]
+fn who_has_to_be_banned_and_is_not_fails_the_run() {
+    let ban = |toy: Toy| {
+        let mut plan = plan("");
+        plan.hosts.get_mut(&HostNumber(0)).expect("a seed").banned_by = quantity::Share(500_000);
+        let trouble = Trouble { corrupt_read_ppm: 1, ..Trouble::default() };
+        let steps = vec![(Duration::ZERO, Step::Trouble(HostNumber(0), trouble))];
+        plan.faults.push(plan::Fault { when_done: quantity::Share(0), steps });
+        Run::new(&plan, toy, swarm::Config::default()).finish().failure
+    };
+    let unbanned = Failure::NotBanned { host: HostNumber(0), banned_by: 0, wanted: 1 };
+    assert_eq!(ban(Toy::default()), Some(unbanned));
+    let event = Event::PeerBanned { info_hash: INFO_HASH, remote: ([10, 0, 0, 0], 6881).into() };
+    assert_eq!(ban(Toy { says: Some((HostNumber(1), event)), ..Toy::default() }), None);
+}
+
+#[test]
 fn who_is_not_complete_in_time_fails_the_run() {
     let fault = "[[fault]]\nwhat = \"power-loss\"\nwho = [\"seed\"]\nat = \"2 s\"";
     let mut plan = plan(fault);

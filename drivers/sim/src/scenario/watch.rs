@@ -12,7 +12,11 @@ use convoy_core::{
     storage::Geometry,
     swarm,
 };
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 /// A block may be begun while a limit is not reached: this much more may be held. 128 KiB is the longest
 /// block that a peer may ask for.
@@ -25,6 +29,10 @@ pub(super) struct Watch {
     seen: BTreeMap<HostNumber, Seen>,
     /// Whose pieces are whose.
     roles: BTreeMap<IpAddr, Role>,
+    /// Who is seen under an address; several where they share one.
+    named: BTreeMap<IpAddr, BTreeSet<HostNumber>>,
+    /// Who banned whom: the banned, and by whom.
+    bans: BTreeMap<HostNumber, BTreeSet<HostNumber>>,
     sources: Sources,
     samples: Vec<Sample>,
 }
@@ -63,6 +71,8 @@ impl Watch {
             geometry,
             seen: seen.collect(),
             roles: BTreeMap::new(),
+            named: BTreeMap::new(),
+            bans: BTreeMap::new(),
             sources: Sources::default(),
             samples: Vec::new(),
         }
@@ -73,6 +83,31 @@ impl Watch {
         if let Some(seen) = self.seen.get(&number) {
             self.roles.insert(address, seen.role);
         }
+        self.named.entry(address).or_default().insert(number);
+    }
+
+    /// A host banned whoever is seen under `address`. Who that is, if all who may be are honest.
+    pub(super) fn banned(
+        &mut self,
+        number: HostNumber,
+        address: IpAddr,
+        is_honest: impl Fn(HostNumber) -> bool,
+    ) -> Option<HostNumber> {
+        let banned = self.named.get(&address)?;
+        for host in banned {
+            self.bans.entry(*host).or_default().insert(number);
+        }
+        banned.first().copied().filter(|_| banned.iter().all(|host| is_honest(*host)))
+    }
+
+    /// Who had to be banned by more leechers than it was, the first of them.
+    pub(super) fn unbanned(&self, plan: &Plan) -> Option<Failure> {
+        let leechers: BTreeSet<_> = plan.leechers().collect();
+        plan.hosts.iter().find_map(|(host, wish)| {
+            let wanted = wish.banned_by.of(leechers.len());
+            let by = self.bans.get(host).map_or(0, |by| by.intersection(&leechers).count());
+            (by < wanted).then_some(Failure::NotBanned { host: *host, banned_by: by, wanted })
+        })
     }
 
     /// A host's program ended: it claims nothing any more.

@@ -499,7 +499,7 @@ impl World {
                 self.later(at, host, What::Storage(torrent, completion));
             }
             Action::Compute { torrent, token, job } => {
-                let at = peer.hashed_at(now, job.data.iter().map(Bytes::len).sum());
+                let at = peer.hashed_at(now, job.data().iter().map(Bytes::len).sum());
                 let content = peer.open.get(&torrent).and_then(|hash| peer.torrents.get(hash));
                 let outcome =
                     content.map_or_else(|| job.clone().run(), |torrent| torrent.content.hash(job.clone()));

@@ -38,7 +38,7 @@ fn torrent(piece_length: u32, total_length: u64) -> (Info, Bytes) {
     let content: Bytes = (0..total_length).map(|n| (n * 7 % 251) as u8).collect();
     let hash = |piece: &[u8]| match HashJob::from(Bytes::copy_from_slice(piece)).run() {
         HashOutcome::Digest(hash) => hash,
-        HashOutcome::Partial(_) => unreachable!("the job is the last of its piece"),
+        HashOutcome::Partial(_) | HashOutcome::Blocks(_) => unreachable!("the job is a whole piece"),
     };
     let info = Info {
         info_hash: InfoHash([0x11; 20]),

@@ -89,6 +89,10 @@ impl Session<'_> {
                 tracing::warn!(piece = piece.0, "a piece did not match its hash");
                 self.reporter.event(&Line::PieceFailed { info_hash: *info_hash, index: piece.0 });
             }
+            Event::PeerBanned { info_hash, remote } => {
+                tracing::warn!(peer = %remote, "sent a corrupt block, and is banned");
+                self.reporter.event(&Line::PeerBanned { info_hash: *info_hash, addr: *remote });
+            }
             Event::PeerConnected { info_hash, peer } => {
                 let encryption = encryption_name(peer.encryption);
                 tracing::info!(peer = %peer.remote, outgoing = peer.outgoing, encryption, "connected");
