@@ -315,6 +315,18 @@ impl Table {
     fn tell(&mut self, input: Input) -> Vec<Vec<u8>> {
         self.now = self.now + Duration::from_millis(1);
         let Ok(()) = self.swarm.handle_input(self.now, input, &mut self.out);
+        self.carry()
+    }
+
+    /// Time goes by.
+    fn pass(&mut self, seconds: u64) -> Vec<Vec<u8>> {
+        self.now = self.now + Duration::from_secs(seconds);
+        let Ok(()) = self.swarm.handle_timeout(self.now, &mut self.out);
+        self.carry()
+    }
+
+    /// Does what the swarm wants; what was said.
+    fn carry(&mut self) -> Vec<Vec<u8>> {
         let mut said = Vec::new();
         for action in self.out.drain() {
             match action {

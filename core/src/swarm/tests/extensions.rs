@@ -63,7 +63,11 @@ fn none() -> Bitfield {
 }
 
 pub(super) fn join(table: &mut Table) -> PeerKey {
-    table.tell(Input::Joined(joined(1, EXTENDED)));
+    join_as(table, 1)
+}
+
+pub(super) fn join_as(table: &mut Table, number: u32) -> PeerKey {
+    table.tell(Input::Joined(joined(number, EXTENDED)));
     let key = table.peers[table.peers.len() - 1].0;
     table.sent(key);
     key
