@@ -85,13 +85,6 @@ impl Libtorrent {
         Self::ready(Self::command("seed").arg(torrent).arg(dir).args(["--slots", "0"]))
     }
 
-    /// Serves what is right in `dir`, at most so many bytes a second, and takes part in peer exchange.
-    #[must_use]
-    pub fn gossiping_seed(torrent: &Path, dir: &Path, bytes_per_s: u64) -> Peer {
-        let limit = bytes_per_s.to_string();
-        Self::ready(Self::command("seed").arg(torrent).arg(dir).args(["--pex", "--upload-limit", &limit]))
-    }
-
     /// Downloads into `dir` from the peer that it dials, takes part in peer exchange, and says whom it
     /// found by that.
     #[must_use]

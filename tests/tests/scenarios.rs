@@ -45,6 +45,7 @@ scenarios! {
     one_thin_seed_is_enough: "one-seed",
     a_slow_seed_sends_little_twice: "slow-seed",
     liars_starve_nobody: "liar",
+    who_never_sends_holds_nobody_up: "snub",
     a_seed_may_leave_and_come_back: "seed-leaves",
     churn_is_survived: "churn",
     hosts_behind_nat_are_served: "behind-nat",

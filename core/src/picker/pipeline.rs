@@ -169,12 +169,13 @@ impl Pipeline {
     }
 
     /// When the silence has lasted too long, with `queue` requests standing:
-    /// max(10 s, 4 x block interval x queue), capped. Without a rate yet, the cap.
+    /// max(10 s, 4 x block interval x queue), capped. A peer that has sent nothing yet gets the 10 s: that it
+    /// takes requests and never answers must not hold up what others would send.
     pub(super) fn silent_at(&self, queue: usize, cap: Duration) -> Instant {
         let expected_us = (queue as u64 * u64::from(BLOCK_LENGTH))
             .saturating_mul(PATIENCE * 1_000_000)
             .checked_div(self.rate_bytes_per_s)
-            .unwrap_or(u64::MAX);
+            .unwrap_or(0);
         self.owes_since + Duration::from_micros(expected_us).max(MIN_TIMEOUT).min(cap)
     }
 }
@@ -236,7 +237,7 @@ mod tests {
     fn silence_is_measured_by_the_peers_own_pace() {
         let mut pipeline = Pipeline::new(LIMITS.start);
         let cap = Duration::from_secs(30);
-        assert_eq!(pipeline.silent_at(4, cap) - Instant::ZERO, cap, "no rate yet");
+        assert_eq!(pipeline.silent_at(4, cap) - Instant::ZERO, MIN_TIMEOUT, "no rate yet");
         let now = steady(&mut pipeline, Instant::ZERO, 500_000, 20);
         assert_eq!((pipeline.silent_at(1, cap) - now).as_secs(), 10, "never less");
         assert!((19..=21).contains(&(pipeline.silent_at(10, cap) - now).as_secs()));

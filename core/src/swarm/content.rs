@@ -1,7 +1,7 @@
 //! What is shared: known from the start, or fetched from peers first (BEP 9).
 
 use super::{
-    Action, Content, PeerEnd, Plan,
+    Action, Config, Content, PeerEnd, Plan,
     check::Checks,
     machine::{Phase, Swarm},
 };
@@ -48,7 +48,7 @@ impl Swarm {
         self.verified_bytes = bytes_of(self.geometry, &self.have);
         self.checks = Checks::new(verdict.check);
         self.picker = Picker::new(picker_config(&self.layout, &self.have), self.random.child_seed());
-        self.choker = Choker::new(choker_config(self.geometry), self.random.child_seed());
+        self.choker = Choker::new(choker_config(&self.config, self.geometry), self.random.child_seed());
         let raw = info.raw.clone();
         (self.info, self.plan) = (info, plan);
         if self.info.private {
@@ -119,12 +119,8 @@ impl Swarm {
     }
 }
 
-pub(super) fn choker_config(geometry: Geometry) -> choker::Config {
-    choker::Config {
-        pieces: geometry.pieces(),
-        piece_length: geometry.piece_length(),
-        ..choker::Config::default()
-    }
+pub(super) fn choker_config(config: &Config, geometry: Geometry) -> choker::Config {
+    choker::Config { pieces: geometry.pieces(), piece_length: geometry.piece_length(), ..config.choker }
 }
 
 pub(super) fn picker_config(layout: &Layout, have: &Bitfield) -> picker::Config {

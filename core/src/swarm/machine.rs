@@ -191,7 +191,7 @@ impl Swarm {
         random.fill_secret(&mut session_id);
         Self {
             picker: Picker::new(picker_config(&layout, &have), random.child_seed()),
-            choker: Choker::new(choker_config(geometry), random.child_seed()),
+            choker: Choker::new(choker_config(&config, geometry), random.child_seed()),
             verified_bytes: bytes_of(geometry, &have),
             checks: Checks::new(verdict.check),
             queue_key: u64::from_le_bytes(queue_key),
@@ -499,7 +499,10 @@ impl Machine for Swarm {
             Input::Unpause => self.paused = false,
             Input::Stop => self.stop(out),
         }
-        self.note_shared(now, out);
+        // Not while blocks are on their way out: the peer would miss them.
+        if self.uploading == 0 {
+            self.note_shared(now, out);
+        }
         self.settle_call(now, out);
         Ok(())
     }

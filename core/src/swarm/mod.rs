@@ -38,6 +38,7 @@ mod web;
 
 use crate::{
     bitfield::Bitfield,
+    choker,
     fetch::{Fetched, Request},
     ic::{Capabilities, Verified},
     id::{ComputeToken, FetchToken, FileIndex, InfoHash, PeerId, PeerKey, PieceIndex, StreamId},
@@ -370,6 +371,8 @@ pub struct Config {
     pub require_auth_for_lobby: bool,
     /// What peers hear that we can do, beside what every engine can.
     pub capabilities: Capabilities,
+    /// How slots are dealt out; pieces and their length are the torrent's.
+    pub choker: choker::Config,
     /// How often what is known is saved while pieces come in.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub save_interval: Duration,
@@ -397,6 +400,7 @@ impl Default for Config {
             unix_epoch_s: 0,
             require_auth_for_lobby: false,
             capabilities: Capabilities::DESKTOP,
+            choker: choker::Config::default(),
             save_interval: Duration::from_secs(60),
             read_ahead: 8 << 20,
             read_pace: Duration::from_secs(1),

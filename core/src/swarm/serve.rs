@@ -69,22 +69,32 @@ impl Swarm {
     pub(super) fn serve_more(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
         loop {
             let Some(peer) = self.peers.get_mut(key) else { return };
-            let Some(queue) = peer.queue.as_mut().filter(|queue| !queue.is_empty()) else { return };
+            let Some(queue) = peer.queue.as_mut() else { return };
+            if queue.is_empty() {
+                return self.note_uplink(now, true, out);
+            }
             if peer.connection.credit() <= peer.reading {
-                return; // Sent will come.
+                return self.note_uplink(now, false, out); // Sent will come.
             }
             if self.uploading >= self.config.upload_memory || self.upload_allowance.available() == 0 {
                 if !peer.in_line {
                     peer.in_line = true;
                     self.line.push_back(key);
                 }
-                return;
+                return self.note_uplink(now, false, out);
             }
             let Some(run) = queue.pop_run() else { return };
             peer.reading += run.length as usize;
             self.uploading += run.length as usize;
             self.upload_allowance.spend(run.length);
             self.gather(now, run, Purpose::Upload { peer: key, run }, out);
+        }
+    }
+
+    /// Whether the uplink has room for more than what peers ask for: matters where slots follow it.
+    fn note_uplink(&mut self, now: Instant, spare: bool, out: &mut Outbox<Action>) {
+        if self.config.choker.adaptive.is_some() {
+            self.choose(now, choker::Input::Uplink { spare }, out);
         }
     }
 

@@ -224,3 +224,37 @@ fn a_torrent_keeps_its_own_limit_beside_the_one_over_all() {
     let took = world.now - start;
     assert!((Duration::from_millis(6000)..Duration::from_secs(9)).contains(&took), "{took:?}");
 }
+
+#[test]
+fn what_a_lobby_waits_for_comes_before_the_background_which_goes_on_after() {
+    let (info, content) = folder(false);
+    let mut world = World::new();
+    let slow = Config { upload_rate_bytes_per_s: Some(50_000), ..Config::default() };
+    let seed = share(&mut world, slow, &info, &content);
+    let leecher = world.host(Config::default());
+    let background = Plan { tier: Tier::Background, ..Plan::default() };
+    world.add_with(leecher, &info, background.clone(), &[seed]);
+    let verified =
+        |world: &World| count(world, leecher, |event| matches!(event, Event::PieceVerified { .. }));
+    assert!(world.run(MINUTE, |world| verified(world) == 1), "the background is under way");
+
+    // 70,000 bytes in pieces 3 to 5: two seconds of the seed, and the little that was on its way.
+    let files = BTreeMap::from([(FileIndex(1), Tier::LobbyUrgent)]);
+    let urgent = Box::new(Plan { files, ..background });
+    let start = world.now;
+    world.command(leecher, Command::Follow { info_hash: info.info_hash, plan: urgent });
+    let is_there = |world: &World, piece: u32| {
+        let piece = PieceIndex(piece);
+        count(
+            world,
+            leecher,
+            |event| matches!(event, Event::PieceVerified { piece: other, .. } if *other == piece),
+        ) > 0
+    };
+    assert!(world.run(MINUTE, |world| (3..6).all(|piece| is_there(world, piece))));
+    let (took, by_then) = (world.now - start, verified(&world));
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(by_then <= 6, "{by_then} pieces: the background gave way");
+    assert!(world.run(MINUTE, |world| world.hosts[leecher].is_complete()), "and goes on");
+    assert_eq!(world.hosts[leecher].disk[&FileIndex(1)], content[100_000..170_000]);
+}

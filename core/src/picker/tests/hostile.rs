@@ -155,7 +155,7 @@ fn bad_input_18_a_silent_peer_is_snubbed_and_its_blocks_are_free() {
     let honest = world.leecher(&[0]);
     assert!(world.asked(honest).is_empty() && !world.picker.is_endgame());
     let blocks = world.asked(silent);
-    let actions = world.wait(SECOND * 31);
+    let actions = world.wait(SECOND * 11);
     assert!(actions.contains(&Action::Snubbed { peer: silent }));
     assert_eq!(world.asked(honest), blocks, "the others come first");
     assert!(world.asked(silent).len() <= 1);

@@ -27,10 +27,11 @@ pub use report::{Failure, Report, Sample};
 pub use shrink::shrink;
 
 /// The scenarios that are built in: name and text. `tests/scenarios` holds them and explains their keys.
-pub const BUILT_IN: [(&str, &str); 17] = [
+pub const BUILT_IN: [(&str, &str); 18] = [
     ("flash-crowd", include_str!("../../../../tests/scenarios/flash-crowd.toml")),
     ("one-seed", include_str!("../../../../tests/scenarios/one-seed.toml")),
     ("slow-seed", include_str!("../../../../tests/scenarios/slow-seed.toml")),
+    ("snub", include_str!("../../../../tests/scenarios/snub.toml")),
     ("liar", include_str!("../../../../tests/scenarios/liar.toml")),
     ("seed-leaves", include_str!("../../../../tests/scenarios/seed-leaves.toml")),
     ("churn", include_str!("../../../../tests/scenarios/churn.toml")),
