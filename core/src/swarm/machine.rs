@@ -509,6 +509,9 @@ impl Machine for Swarm {
 
     fn handle_timeout(&mut self, now: Instant, out: &mut Outbox<Action>) -> Result<(), Infallible> {
         let now = self.clock.advance(now);
+        if self.poll_timeout().is_none_or(|deadline| deadline.at > now) {
+            return Ok(());
+        }
         if self.picker.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
             let Ok(()) = self.picker.handle_timeout(now, &mut self.scratch.picked);
             self.do_picked(now, out);
