@@ -139,6 +139,9 @@ pub struct Swarm {
     pub(super) scratch: Scratch,
 }
 
+/// How often the end of a call looks again whether all is settled.
+const SETTLE_ROUNDS: u32 = 8;
+
 /// What the parts want, on its way to being done. Empty between calls.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
@@ -436,6 +439,18 @@ impl Swarm {
     /// there is an end.
     fn settle_call(&mut self, now: Instant, out: &mut Outbox<Action>) {
         self.tend_web_seeds(now, out);
+        for _ in 0..SETTLE_ROUNDS {
+            self.fund(now, out);
+            self.fetch_from_web_seeds(now, out);
+            // What a web seed turned down is free for others, and it rests: so few rounds do.
+            if self.leaving.is_empty() && self.download_budget() == self.budget {
+                break;
+            }
+        }
+        self.stopped_if_idle(out);
+    }
+
+    fn fund(&mut self, now: Instant, out: &mut Outbox<Action>) {
         loop {
             self.dismiss(now, out);
             let budget = self.download_budget();
@@ -445,8 +460,6 @@ impl Swarm {
             self.budget = budget;
             self.pick(now, picker::Input::Budget { bytes: budget }, out);
         }
-        self.fetch_from_web_seeds(now, out);
-        self.stopped_if_idle(out);
     }
 
     /// What is left of the memory for blocks and of the rate limit, in bytes.
