@@ -233,3 +233,25 @@ fn two_that_want_nothing_part() {
     table.hear(peer, &extended(3, &[1]));
     assert_eq!(table.closed, [PeerEnd::BothSeeds], "a partial seed wants nothing of a seed (BEP 21)");
 }
+
+#[test]
+fn who_asks_for_the_peers_or_the_metadata_of_a_private_torrent_gets_nothing() {
+    for private in [false, true] {
+        let mut table = Table::new(true);
+        let (mut setup, _) = super::setup_of(true);
+        if let Torrent::Content(content) = &mut setup.torrent {
+            content.info.private = private;
+        }
+        table.swarm = Swarm::new(setup, [1; 32]);
+        table.tell(Input::Start);
+        let first = join(&mut table);
+        table.hear(first, &extended(0, b"d1:pi6881ee"));
+        let curious = join_as(&mut table, 2);
+        let mut said = table.hear(curious, &extended(0, b"d1:md11:ut_metadatai9e6:ut_pexi8eee"));
+        table.sent(curious);
+        said.extend(table.hear(curious, &extended(2, &Metadata::Request { piece: 0 }.encode())));
+        let told: Vec<u8> = extensions(&said).into_iter().map(|(id, _)| id).collect();
+        // BEP 27. In the open it is told of the first peer; this torrent has no metadata to give: a reject.
+        assert_eq!(told, if private { Vec::new() } else { vec![8, 9] });
+    }
+}
