@@ -25,6 +25,7 @@ extern crate std;
 // Floor 1: contract and values.
 pub mod bencode;
 pub mod bitfield;
+pub mod compact;
 pub mod crypto;
 pub mod deadlines;
 pub mod fetch;
@@ -54,6 +55,7 @@ pub mod metadata;
 pub mod mse;
 pub mod pex;
 pub mod picker;
+pub mod tracker;
 pub mod wire;
 
 // Floor 4: one torrent.

@@ -1,9 +1,7 @@
 //! `ut_holepunch` (BEP 55): two peers behind NATs meet with the help of a third.
 
-use super::{
-    Error,
-    address::{self, V4, V6},
-};
+use super::Error;
+use crate::compact::{self, V4, V6};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -73,7 +71,7 @@ impl Holepunch {
             _ => return Err(Error::Malformed),
         };
         let (addr, code) = rest.split_at_checked(length).ok_or(Error::Malformed)?;
-        let addr = address::read(addr).ok_or(Error::Malformed)?;
+        let addr = compact::read(addr).ok_or(Error::Malformed)?;
         let code = <[u8; 4]>::try_from(code).map(u32::from_be_bytes).ok();
         let complete = code.is_some() || (rest.len() == length && *kind != 2);
         match kind {
@@ -94,7 +92,7 @@ impl Holepunch {
             Self::Failed(addr, error) => (2, addr, error.code()),
         };
         let mut payload = alloc::vec![kind, u8::from(addr.is_ipv6())];
-        address::write(*addr, &mut payload);
+        compact::write(*addr, &mut payload);
         payload.extend_from_slice(&u32::to_be_bytes(code));
         payload
     }

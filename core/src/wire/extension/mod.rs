@@ -13,7 +13,6 @@
 //! # Ok::<(), convoy_core::wire::extension::Error>(())
 //! ```
 
-mod address;
 mod auth;
 mod holepunch;
 mod metadata;

@@ -1,10 +1,10 @@
 //! `ut_pex` (BEP 11): who came and who went.
 
-use super::{
-    Error,
-    address::{self, V4, V6},
+use super::Error;
+use crate::{
+    bencode::{Decoder, DictWriter, Writer},
+    compact::{self, V4, V6},
 };
-use crate::bencode::{Decoder, DictWriter, Writer};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -76,7 +76,7 @@ impl Pex {
             V6,
         ));
         let dropped =
-            address::read_all(field(b"dropped"), V4).chain(address::read_all(field(b"dropped6"), V6));
+            compact::read_all(field(b"dropped"), V4).chain(compact::read_all(field(b"dropped6"), V6));
         Ok(Self { added: added.take(PEERS_MAX).collect(), dropped: dropped.take(PEERS_MAX).collect() })
     }
 
@@ -94,7 +94,7 @@ impl Pex {
                 self.dropped
                     .iter()
                     .filter(|addr| family(addr))
-                    .for_each(|addr| address::write(*addr, &mut peers));
+                    .for_each(|addr| compact::write(*addr, &mut peers));
                 dict.string(key, peers);
             }
         });
@@ -110,7 +110,7 @@ impl Pex {
     ) {
         let (mut peers, mut flags) = (Vec::new(), Vec::new());
         for peer in self.added.iter().filter(|peer| family(&peer.addr)) {
-            address::write(peer.addr, &mut peers);
+            compact::write(peer.addr, &mut peers);
             flags.push(peer.flags.0);
         }
         dict.string(peers_key, peers).string(flags_key, flags);
@@ -120,5 +120,5 @@ impl Pex {
 fn added<'a>(peers: &'a [u8], flags: &'a [u8], each: usize) -> impl Iterator<Item = PexPeer> {
     let fits = flags.len() * each == peers.len();
     let flags = flags.iter().copied().filter(move |_| fits).chain(core::iter::repeat(0));
-    address::read_all(peers, each).zip(flags).map(|(addr, flags)| PexPeer { addr, flags: PexFlags(flags) })
+    compact::read_all(peers, each).zip(flags).map(|(addr, flags)| PexPeer { addr, flags: PexFlags(flags) })
 }

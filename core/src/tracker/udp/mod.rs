@@ -1,0 +1,23 @@
+//! The UDP tracker protocol (BEP 15), with URL data (BEP 41) and the IC block.
+//!
+//! ```text
+//!   client                                         server
+//!     connect ─────────────────────────────────▶     no state: the id is a MAC of the client's address
+//!     ◀───────────────────────────── connection id
+//!     announce or scrape, with the id ─────────▶     a wrong id: silence
+//!     ◀──────────────────────────────────── answer
+//! ```
+//!
+//! Nothing is kept for a client until it has shown that it is where its packets say they come from, and until
+//! then nothing longer goes there than what came.
+
+mod message;
+mod options;
+#[cfg(test)]
+mod tests;
+
+pub use message::{
+    ANNOUNCE_LENGTH, ANNOUNCE_RESPONSE_LENGTH, Asked, CONNECT_LENGTH, ConnectionId, MAX_SCRAPE, PROTOCOL_ID,
+    Request, Response, TransactionId, announce_options,
+};
+pub use options::{IcBlock, url_data};
