@@ -138,6 +138,10 @@ token! {
     ComputeToken;
     /// Names a [`Fetch`](crate::engine::Action::Fetch).
     FetchToken;
+    /// Names a [`Resolve`](crate::engine::Action::Resolve).
+    ResolveToken;
+    /// Names a [`Get`](crate::engine::Action::Get).
+    GetToken;
     /// Names an accepted stream until the engine adopts or refuses it. The driver counts them.
     AcceptTicket;
 }

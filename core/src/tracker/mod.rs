@@ -10,12 +10,13 @@
 //! ```
 //!
 //! - `announcer`: when to ask which tracker of a torrent, and what to do when none answers (BEP 12).
-//! - `client`: asks one tracker one question, whatever its URL says it speaks.
+//! - [`client`]: asks one tracker one question, whatever its URL says it speaks.
 //! - [`udp`]: BEP 15, with BEP 41 and the IC block, client and server.
 //! - [`http`]: BEP 3, 7, 23, 24, 31, 48, client and server, as values.
 //! - [`store`]: who is in which swarm; [`access`]: who may know it.
 
 pub mod access;
+pub mod client;
 pub mod http;
 pub mod store;
 pub mod udp;

@@ -265,6 +265,9 @@ impl Client {
         if let Some(asking) = self.questions.remove(key) {
             self.transactions.remove(&asking.request.transaction);
             self.deadlines.set(slot_of(key), None);
+            if self.transactions.is_empty() {
+                self.stop_connecting();
+            }
         }
     }
 
