@@ -18,6 +18,20 @@ fn libtorrent_learns_of_a_peer_only_through_convoy() {
 }
 
 #[test]
+fn convoy_learns_of_a_peer_only_through_libtorrent() {
+    let scratch = Scratch::new();
+    let payload = scratch.payload("file.bin", 8 * MIB, 64 * KIB);
+    // Thin, so that the middle is not done when it is asked, and the seed not left.
+    let seed = Convoy::seed(&scratch, &payload.torrent, &payload.dir).args(&["--upload-limit", "200k"]);
+    let seed = seed.serve();
+    let middle = Libtorrent::gossiping_download(&payload.torrent, &scratch.dir("middle"), seed.addr);
+    let download = Convoy::download(&scratch, &payload.torrent, &scratch.dir("by-convoy")).gossiping();
+    let mut download = download.peers(&[middle.addr]).spawn();
+    let seed = seed.addr.to_string();
+    download.wait_until("the seed", |line| line["event"] == "peer" && line["addr"] == seed.as_str());
+}
+
+#[test]
 fn a_choking_libtorrent_gives_the_pieces_that_it_allows() {
     let scratch = Scratch::new();
     let payload = scratch.payload("file.bin", 4 * MIB, 64 * KIB);
