@@ -193,7 +193,7 @@ impl Swarm {
         let mut session_id = [0; 16];
         random.fill_secret(&mut session_id);
         Self {
-            picker: Picker::new(picker_config(&layout, &have), random.child_seed()),
+            picker: Picker::new(picker_config(&config, &layout, &have), random.child_seed()),
             choker: Choker::new(choker_config(&config, geometry), random.child_seed()),
             verified_bytes: bytes_of(geometry, &have),
             checks: Checks::new(verdict.check),

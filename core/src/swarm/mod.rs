@@ -44,6 +44,7 @@ use crate::{
     ic::{Capabilities, Verified},
     id::{ComputeToken, FetchToken, FileIndex, InfoHash, PeerId, PeerKey, PieceIndex, StreamId},
     metainfo::{self, Info},
+    picker::PipelineLimits,
     reach::Trust,
     storage::{Completion, HashJob, HashOutcome, Operation, StorageError, Verdict},
     wire,
@@ -373,6 +374,8 @@ pub struct Config {
     pub capabilities: Capabilities,
     /// How slots are dealt out; pieces and their length are the torrent's.
     pub choker: choker::Config,
+    /// How many requests stand at a peer, and how many pieces are begun at once.
+    pub pipeline: PipelineLimits,
     /// How often what is known is saved while pieces come in.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub save_interval: Duration,
@@ -401,6 +404,7 @@ impl Default for Config {
             require_auth_for_lobby: false,
             capabilities: Capabilities::DESKTOP,
             choker: choker::Config::default(),
+            pipeline: PipelineLimits::default(),
             save_interval: Duration::from_secs(60),
             read_ahead: 8 << 20,
             read_pace: Duration::from_secs(1),
