@@ -430,6 +430,17 @@ pub enum State {
     Failed,
 }
 
+/// What went to and fro so far, and what is still to come, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Transferred {
+    /// Block data received.
+    pub downloaded_bytes: u64,
+    /// Block data sent.
+    pub uploaded_bytes: u64,
+    /// What is not verified yet of all that there is, wanted or not; `None` where the size is not known.
+    pub missing_bytes: Option<u64>,
+}
+
 /// How a torrent stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
