@@ -24,4 +24,6 @@ pub use message::{
     Request, Response, TransactionId, announce_options,
 };
 pub use options::{IcBlock, url_data};
-pub use server::{Answered, Budget, MAX_REPLY, Server, ServerConfig, Silence, TokenUse, VERIFICATION_UNITS};
+pub use server::{
+    Answered, Budget, MAX_REPLY, Server, ServerConfig, Silence, TokenUse, Tracker, VERIFICATION_UNITS,
+};

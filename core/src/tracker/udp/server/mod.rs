@@ -15,17 +15,44 @@
 //! for who is not on the list of those who may come, so the answer takes no longer either. A scrape has no room
 //! for a token and tells of public swarms alone. What this cannot hide on a tracker that takes any swarm: two
 //! strangers who announce themselves to a hidden one do not find each other.
+//!
+//! [`Server`] answers from a buffer into a buffer, out of swarms that its caller keeps; [`Tracker`] is it with
+//! swarms of its own, as a machine:
+//!
+//! ```
+//! use convoy_core::{
+//!     Instant, Machine, Outbox,
+//!     tracker::udp::{Request, TransactionId, Tracker, server::{Action, Input, TrackerConfig}},
+//! };
+//!
+//! let mut tracker = Tracker::new(TrackerConfig::default(), [7; 32]);
+//! let mut out = Outbox::new();
+//! let mut packet = Vec::new();
+//! Request::Connect { transaction: TransactionId(1) }.encode(&mut packet);
+//! let from = "192.0.2.1:6881".parse()?;
+//! tracker.handle_input(Instant::ZERO, Input::Datagram { from, data: packet.into() }, &mut out)?;
+//! let Some(Action::SendTo { to, data }) = out.drain().next() else { unreachable!() };
+//! assert_eq!((to, data.len()), (from, 16));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod answer;
 mod budgets;
 mod connections;
+mod machine;
 mod proofs;
+#[cfg(feature = "testing")]
+pub mod subject;
 #[cfg(test)]
 mod tests;
 
+use crate::tracker::{access::Access, store};
+use alloc::boxed::Box;
 pub use answer::Server;
 pub use budgets::{Budget, VERIFICATION_UNITS};
-use core::time::Duration;
+use bytes::Bytes;
+use core::{net::SocketAddr, time::Duration};
+pub use machine::{Counters, Tracker};
 
 /// The most bytes of a reply: they fit a packet of 1500 on either family.
 pub const MAX_REPLY: usize = 1452;
@@ -105,4 +132,48 @@ impl TokenUse {
     pub const fn is_good(self) -> bool {
         matches!(self, Self::Verified | Self::Remembered)
     }
+}
+
+/// What a tracker is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrackerConfig {
+    /// How it answers.
+    pub server: ServerConfig,
+    /// How much it keeps.
+    pub store: store::Config,
+    /// Who may know of what.
+    pub access: Access,
+}
+
+impl Default for TrackerConfig {
+    /// Every swarm is everybody's.
+    fn default() -> Self {
+        Self { server: ServerConfig::default(), store: store::Config::default(), access: Access::open() }
+    }
+}
+
+/// What can happen to a tracker.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A packet came in.
+    Datagram {
+        /// From where, it says.
+        from: SocketAddr,
+        /// The packet.
+        data: Bytes,
+    },
+    /// From now on these may know of swarms.
+    Access(Box<Access>),
+}
+
+/// What a tracker wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send this there.
+    SendTo {
+        /// Where the packet came from that this answers.
+        to: SocketAddr,
+        /// The answer, at most [`MAX_REPLY`] bytes.
+        data: Bytes,
+    },
 }

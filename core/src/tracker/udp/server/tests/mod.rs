@@ -2,6 +2,7 @@
 
 mod budgets;
 mod hidden;
+mod laws;
 mod noise;
 mod reference;
 mod requests;
