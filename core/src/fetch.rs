@@ -108,6 +108,17 @@ fn number(text: &str) -> Option<u64> {
     if text.bytes().all(|digit| digit.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
+/// An answer that was taken whole, because it had to be short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Response {
+    /// The status code, of the last answer where redirects were followed.
+    pub status: u16,
+    /// All of the body.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
+    pub body: Bytes,
+}
+
 /// Why a fetch failed before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
@@ -128,6 +139,9 @@ pub enum FetchError {
     /// The connection broke, or what came was no HTTP.
     #[error("the connection broke")]
     Broken,
+    /// More came than there was room for.
+    #[error("the answer is too long")]
+    TooLong,
 }
 
 #[cfg(test)]

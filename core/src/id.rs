@@ -102,6 +102,8 @@ slab_key! {
     pub TorrentId;
     /// A connected peer of one torrent, named by its swarm.
     pub PeerKey;
+    /// A question to a tracker, named by whoever asks.
+    pub QuestionKey;
 }
 
 /// Numbers that name one request for work, so that its completion can be told from any other (law 9).
@@ -136,6 +138,10 @@ token! {
     ComputeToken;
     /// Names a [`Fetch`](crate::engine::Action::Fetch).
     FetchToken;
+    /// Names a [`Resolve`](crate::engine::Action::Resolve).
+    ResolveToken;
+    /// Names a [`Get`](crate::engine::Action::Get).
+    GetToken;
     /// Names an accepted stream until the engine adopts or refuses it. The driver counts them.
     AcceptTicket;
 }

@@ -9,7 +9,7 @@ mod tests;
 
 use crate::{
     bitfield::Bitfield,
-    id::{PeerKey, StreamId, TorrentId},
+    id::{PeerKey, QuestionKey, StreamId, TorrentId},
     slab::Key,
     storage::{Geometry, StorageError},
 };
@@ -290,4 +290,4 @@ macro_rules! keys {
         }
     )*};
 }
-keys!(StreamId, TorrentId, PeerKey);
+keys!(StreamId, TorrentId, PeerKey, QuestionKey);

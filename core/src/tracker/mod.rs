@@ -10,22 +10,29 @@
 //! ```
 //!
 //! - `announcer`: when to ask which tracker of a torrent, and what to do when none answers (BEP 12).
-//! - `client`: asks one tracker one question, whatever its URL says it speaks.
+//! - [`client`]: asks one tracker one question, whatever its URL says it speaks.
 //! - [`udp`]: BEP 15, with BEP 41 and the IC block, client and server.
-//! - `http`: BEP 3, 7, 23, 24, 31, 48, client and server, as values.
+//! - [`http`]: BEP 3, 7, 23, 24, 31, 48, client and server, as values.
 //! - [`store`]: who is in which swarm; [`access`]: who may know it.
 
 pub mod access;
+pub mod client;
+pub mod http;
 pub mod store;
 pub mod udp;
 
-use crate::id::{InfoHash, PeerId};
+use crate::{
+    ic::{Capabilities, PlayerSecret},
+    id::{InfoHash, PeerId},
+};
 use alloc::{string::String, vec::Vec};
 use core::{
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
 use thiserror::Error;
+
+pub use crate::id::QuestionKey;
 
 /// The most peers that are taken from one answer: more than anybody asks for.
 pub const MAX_PEERS: usize = 2000;
@@ -99,6 +106,56 @@ pub struct AnnounceResponse {
     pub warning: Option<String>,
     /// What only a tracker with the IC extension says, and only to those who speak it.
     pub ic: Option<IcAnswer>,
+}
+
+/// What somebody wants to know of a tracker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+pub enum Question {
+    /// Who is in a swarm; and we are, too.
+    Announce {
+        /// What is said of us.
+        announce: AnnounceRequest,
+        /// What the tracker wants to hear again, from its last answer.
+        tracker_id: Option<String>,
+    },
+    /// How many are in these swarms: at most [`udp::MAX_SCRAPE`], further ones are left out.
+    Scrape {
+        /// Which.
+        info_hashes: Vec<InfoHash>,
+    },
+}
+
+/// What a tracker says to a [`Question`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+pub enum Reply {
+    /// Who is in the swarm.
+    Announce(AnnounceResponse),
+    /// How many are in each of the swarms, in the order of the question.
+    Scrape(Vec<Counts>),
+}
+
+/// What we say of ourselves to trackers that know the IC extensions; others skip it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Identity {
+    /// What we can do.
+    pub capabilities: Capabilities,
+    /// Who plays here.
+    pub player: Option<Player>,
+}
+
+/// A player, as one community knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Player {
+    /// Which community.
+    pub community: [u8; 32],
+    /// The player's key.
+    pub secret: PlayerSecret,
+    /// Tells this session of the player from others.
+    pub session_id: [u8; 16],
 }
 
 /// How many are in a swarm; `None` where a tracker does not say.

@@ -11,11 +11,13 @@
 //! Nothing is kept for a client until it has shown that it is where its packets say they come from, and until
 //! then nothing longer goes there than what came.
 
+pub mod client;
 mod message;
 mod options;
 #[cfg(test)]
 mod tests;
 
+pub use client::{Action, Client, ClientConfig, Input};
 pub use message::{
     ANNOUNCE_LENGTH, ANNOUNCE_RESPONSE_LENGTH, Asked, CONNECT_LENGTH, ConnectionId, MAX_SCRAPE, PROTOCOL_ID,
     Request, Response, TransactionId, announce_options,
