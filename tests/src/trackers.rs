@@ -1,6 +1,7 @@
-//! Trackers that others wrote, on loopback.
+//! Trackers, on loopback: ours, and those that others wrote.
 
 use crate::{
+    Convoy,
     peers::{folder, free_addr},
     process::{PATIENCE, Process, poll},
     scratch::Scratch,
@@ -9,7 +10,7 @@ use serde_json::Value;
 use std::{
     fs,
     io::{Read, Write},
-    net::{SocketAddr, TcpStream, UdpSocket},
+    net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
     os::unix::fs::PermissionsExt,
     path::Path,
     process::Command,
@@ -79,6 +80,23 @@ pub struct Counts {
     pub completed: u32,
 }
 
+/// Convoy's: UDP and HTTP, at this address of loopback.
+///
+/// # Panics
+/// If it does not say where it listens.
+#[must_use]
+pub fn convoy(scratch: &Scratch, ip: IpAddr) -> Tracker {
+    let addr = SocketAddr::new(ip, 0).to_string();
+    let mut process = Convoy::new(scratch, "tracker").args(&["--udp", &addr, "--http", &addr]).spawn();
+    let mut listens = |service: &str| {
+        let listening =
+            process.wait_until(service, |line| line["event"] == "listening" && line["service"] == service);
+        listening["addr"].as_str().and_then(|addr| addr.parse().ok()).expect("an address")
+    };
+    let (udp, http) = (vec![listens("udp")], vec![listens("http")]);
+    Tracker { process, udp, http }
+}
+
 /// opentracker: UDP and HTTP, over IPv4. As Debian builds it, it knows no info-hash, in hex, that it was not
 /// told at its start.
 ///
@@ -94,12 +112,15 @@ pub fn opentracker(scratch: &Scratch, info_hashes: &[String]) -> Tracker {
     let mut command = Command::new("opentracker");
     command.args(["-i", "127.0.0.1", "-p", &port, "-P", &port, "-d"]).arg(&root).args(["-w", "whitelist"]);
     let mut process = Process::spawn("opentracker", &mut command);
-    // It listens before it has read the list.
-    let last: String = info_hashes.last().map(|hash| percent_encode(hash)).unwrap_or_default();
-    let stop = format!(
-        "/announce?info_hash={last}&peer_id=-XX0000-waits-for-it&port=1&left=1&event=stopped&compact=1"
-    );
-    wait_until(&mut process, || get(addr, &stop).is_some_and(|answer| !answer.contains("failure reason")));
+    // It listens before it has read the list; and whoever stops is never refused.
+    let last = info_hashes.last().map(|hash| percent_encode(hash)).unwrap_or_default();
+    let announce = |event| {
+        format!("/announce?info_hash={last}&peer_id=-XX0000-waits-for-it&port=1&left=1&event={event}")
+    };
+    wait_until(&mut process, || {
+        get(addr, &announce("started")).is_some_and(|answer| !answer.contains("failure reason"))
+    });
+    assert!(get(addr, &announce("stopped")).is_some(), "opentracker forgets who stops");
     Tracker { process, udp: vec![addr], http: vec![addr] }
 }
 
@@ -125,8 +146,18 @@ pub fn bittorrent_tracker() -> Tracker {
 /// # Panics
 /// If it does not answer.
 #[must_use]
-pub fn aquatic_udp(program: &Path, scratch: &Scratch, addr: SocketAddr) -> Tracker {
-    let config = scratch.path("aquatic.toml");
+pub fn aquatic_udp(scratch: &Scratch, addr: SocketAddr) -> Tracker {
+    // Quickly built, and therefore slow.
+    aquatic_udp_by(&folder().join("../.aquatic/bin/aquatic_udp"), scratch, addr)
+}
+
+/// The same, by a program of one's own.
+///
+/// # Panics
+/// If it does not answer.
+#[must_use]
+pub fn aquatic_udp_by(program: &Path, scratch: &Scratch, addr: SocketAddr) -> Tracker {
+    let config = scratch.path(&format!("aquatic-{}.toml", addr.port()));
     fs::write(&config, format!("[network]\naddress = \"{addr}\"\n")).expect("room on the disk");
     let mut process = Process::spawn("aquatic_udp", Command::new(program).arg("-c").arg(config));
     wait_until(&mut process, || connects(addr));

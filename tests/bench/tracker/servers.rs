@@ -4,7 +4,7 @@ use crate::load::{self, COMMUNITY};
 use convoy_tests::{
     Convoy, Process, Scratch,
     peers::free_addr,
-    trackers::{aquatic_udp, opentracker},
+    trackers::{aquatic_udp_by, opentracker},
 };
 use std::{fs, net::SocketAddr, ops::Range, path::Path, process::Command};
 
@@ -41,7 +41,7 @@ pub(crate) fn start(name: &str, swarms: Range<u32>, members: Range<u32>) -> Opti
             })
         }
         "aquatic_udp" if is_installed(name) => {
-            let tracker = aquatic_udp(Path::new(name), &scratch, free_addr());
+            let tracker = aquatic_udp_by(Path::new(name), &scratch, free_addr());
             let addr = tracker.udp[0];
             Some(Server {
                 name: NAMES[2],
