@@ -17,7 +17,7 @@ import struct
 import sys
 from collections import Counter
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 
 class Refused(Exception):
@@ -778,10 +778,213 @@ def mse_derived(constants, row):
     return {name: value.hex() for name, value in derived.items()}
 
 
+# --- trackers (BEP 3, 7, 15, 23, 24, 31, 41, 48; IC)
+
+EVENTS = {1: "completed", 2: "started", 3: "stopped", 4: "paused"}
+
+
+def udp_head(data, action, least, at):
+    """The transaction of a packet that is long enough and has this action."""
+    if len(data) < least or data[at : at + 4] != struct.pack(">I", action):
+        raise Refused("malformed")
+    other = 12 if at == 8 else 4
+    return {"transaction": data[other : other + 4].hex()}
+
+
+def udp_connect(vector):
+    data = input_of(vector)
+    if vector["setup"]["from"] == "tracker":
+        return {**udp_head(data, 0, 16, 0), "connection": data[8:16].hex()}, data[:16].hex()
+    if data[:8].hex() != "0000041727101980":
+        raise Refused("malformed")
+    return udp_head(data, 0, 16, 8), data[:16].hex()
+
+
+def udp_announce_request(vector):
+    data = input_of(vector)
+    value = {"connection": data[:8].hex(), **udp_head(data, 1, 98, 8)}
+    value |= {"info_hash": data[16:36].hex(), "peer_id": data[36:56].hex(), "key": data[88:92].hex()}
+    *counts, event, num_want, port = struct.unpack(">QQQI8xiH", data[56:98])
+    value |= dict(zip(("downloaded", "left", "uploaded"), map(str, counts)))
+    value |= {"event": EVENTS.get(event, "none"), "num_want": num_want if num_want >= 0 else None, "port": port}
+    value["url_data"], value["ic"], rest = "", None, data[98:]
+    while rest and rest[0] != 0:
+        length = 0 if rest[0] == 1 else 2 + rest[1] if len(rest) > 1 else 1 << 10
+        if length > len(rest):
+            rest = b""
+        elif rest[0] == 2:
+            value["url_data"] += rest[2:length].decode()
+        rest = rest[length or 1 :]
+    version, length = struct.unpack_from(">HH", rest) if len(rest) >= 6 else (0, 0)
+    if 1 <= version <= 255 and length in (0, 120) and 6 + length <= len(rest):
+        capabilities = int.from_bytes(rest[4 + length : 6 + length], "big") & 0b11111  # the rest has no meaning yet
+        value["ic"] = {"version": version, "token": rest[4 : 4 + length].hex() or None, "capabilities": capabilities}
+    return value, udp_announce_again(data, value)
+
+
+def udp_announce_again(data, value):
+    """As we write it: no address, options without gaps."""
+    event = next((number for number, name in EVENTS.items() if name == value["event"]), 0)
+    num_want = -1 if value["num_want"] is None else value["num_want"]
+    again = data[:80] + struct.pack(">I4x", event) + data[88:92] + struct.pack(">iH", num_want, value["port"])
+    url_data, ic = value["url_data"].encode(), value["ic"]
+    for at in range(0, len(url_data), 255):
+        part = url_data[at : at + 255]
+        again += bytes([2, len(part)]) + part
+    if ic:
+        token = bytes.fromhex(ic["token"] or "")
+        again += struct.pack(">HH", ic["version"], len(token)) + token + struct.pack(">H", ic["capabilities"])
+    return again.hex()
+
+
+def udp_announce_response(vector):
+    setup, data = vector["setup"], input_of(vector)
+    value, stride, ic = udp_head(data, 1, 20, 0), 18 if setup["ipv6"] else 6, None
+    extra = (len(data) - 20) % stride
+    if extra not in ((0, 4) if setup["ic"] else (0,)):
+        raise Refused("malformed")
+    head, trailer = data[: len(data) - extra], b""
+    if extra:
+        flags, advisories = struct.unpack(">HH", data[-4:])
+        ic = {"auth_accepted": bool(flags & 1), "restricted": bool(flags & 2), "advisories": advisories}
+        trailer = struct.pack(">HH", flags & 0b11, advisories)  # the rest has no meaning yet
+    value |= dict(zip(("interval_s", "leechers", "seeders"), struct.unpack_from(">3I", head, 8)))
+    return {**value, "peers": addresses(head[20:], stride), "ic": ic}, (head + trailer).hex()
+
+
+def addresses(data, stride):
+    whole = data if len(data) % stride == 0 else b""
+    return [address(whole[at : at + stride]) for at in range(0, len(whole), stride)]
+
+
+def udp_scrape(vector):
+    data = input_of(vector)
+    if vector["setup"]["from"] == "client":
+        value = {"connection": data[:8].hex(), **udp_head(data, 2, 16, 8)}
+        hashes = [data[at : at + 20] for at in range(16, len(data) - 19, 20)][:74]
+        return {**value, "info_hashes": [hash.hex() for hash in hashes]}, (data[:16] + b"".join(hashes)).hex()
+    value = udp_head(data, 2, 8, 0)
+    if len(data) % 12 != 8 or len(data) > 8 + 12 * 74:
+        raise Refused("malformed")
+    swarms = [struct.unpack_from(">3I", data, at) for at in range(8, len(data), 12)]
+    return {**value, "swarms": [dict(zip(("seeders", "completed", "leechers"), swarm)) for swarm in swarms]}, data.hex()
+
+
+def words(data):
+    """A tracker's words, as far as they are judged: short ones."""
+    return re.sub("[\x00-\x1f\x7f-\x9f]", "\ufffd", data.decode(errors="replace"))
+
+
+def udp_error(vector):
+    data = input_of(vector)
+    return {**udp_head(data, 3, 8, 0), "reason": words(data[8:])}, None  # how it is written is not judged
+
+
+def http_url(url, error):
+    """The URL, and the mark behind which a query goes on."""
+    if not re.fullmatch(r"https?://[^\s\x00-\x1f#]+(#.*)?", url, re.IGNORECASE):
+        raise Refused(error)
+    url = url.partition("#")[0]
+    return url, "&" if "?" in url else "?"
+
+
+def http_announce_url(vector):
+    setup = vector["setup"]
+    url, mark = http_url(setup["url"], "no_http")
+    quoted = lambda key: quote(bytes.fromhex(setup[key]), safe="")
+    query = [("info_hash", quoted("info_hash")), ("peer_id", quoted("peer_id"))]
+    query += [(key, setup[key]) for key in ("port", "uploaded", "downloaded", "left")]
+    query += [("compact", 1), ("no_peer_id", 1)]
+    query += [("numwant", setup["num_want"])] if "num_want" in setup else []
+    query += [("key", setup["key"])]
+    query += [("event", setup["event"])] if "event" in setup else []
+    query += [("trackerid", quote(setup["tracker_id"], safe=""))] if "tracker_id" in setup else []
+    encryption = {"supported": "supportcrypto", "required": "requirecrypto"}.get(setup.get("encryption"))
+    query += [(encryption, 1)] if encryption else []
+    return url + mark + "&".join(f"{key}={value}" for key, value in query), None
+
+
+def http_scrape_url(vector):
+    url, mark = http_url(vector["setup"]["url"], "no_scrape")
+    path, question, query = url.partition("?")
+    folder, _, element = path.rpartition("/")
+    hashes = vector["setup"]["info_hashes"]
+    if not element.startswith("announce") or not 1 <= len(hashes) <= 74:
+        raise Refused("no_scrape")
+    asked = "&".join("info_hash=" + quote(bytes.fromhex(hash), safe="") for hash in hashes)
+    return f"{folder}/scrape{element[8:]}{question}{query}{mark}{asked}", None
+
+
+def http_answer(vector):
+    """The dictionary of an answer, or the value of a refusal."""
+    data, status = vector["text"].encode() if "text" in vector else input_of(vector), vector["setup"]["status"]
+    try:
+        answer = Bencode(data, False, 8).value(0)
+    except Refused:
+        answer = None
+    reason = answer.get(b"failure reason") if isinstance(answer, dict) else None
+    if isinstance(reason, bytes):
+        minutes = answer.get(b"retry in", b"")
+        if isinstance(minutes, bytes):
+            minutes = "never" if minutes == b"never" else int(minutes) if minutes.isdigit() else None
+        elif minutes < 0:
+            minutes = None
+        return None, {"refused": words(reason), "retry_in_minutes": minutes}
+    if status != 200:
+        raise Refused("status")
+    if not isinstance(answer, dict):
+        raise Refused("malformed")
+    return answer, None
+
+
+def number_of(answer, key, below=1 << 64):
+    number = answer.get(key) if isinstance(answer, dict) else None
+    return number if isinstance(number, int) and 0 <= number < below else None
+
+
+def http_announce_response(vector):
+    answer, refusal = http_answer(vector)
+    if refusal:
+        return refusal, None
+    string = lambda key: answer[key] if isinstance(answer.get(key), bytes) else b""
+    value = {"interval_s": number_of(answer, b"interval"), "min_interval_s": number_of(answer, b"min interval")}
+    for name, key in (("seeders", b"complete"), ("leechers", b"incomplete"), ("completed", b"downloaded")):
+        value[name] = number_of(answer, key, 1 << 32)
+    value["hosts"], peers = [], [peer for peer in addresses(string(b"peers"), 6)]
+    for peer in answer[b"peers"] if isinstance(answer.get(b"peers"), list) else []:
+        host, port = peer.get(b"ip", b"").decode(), number_of(peer, b"port", 1 << 16)
+        if re.fullmatch(r"[0-9.]+|.*:.*", host):
+            peers.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        elif port and re.fullmatch(r"[A-Za-z0-9._-]{1,253}", host):
+            value["hosts"].append([host, port])
+    peers += addresses(string(b"peers6"), 18)
+    value["peers"] = [peer for peer in peers if not peer.endswith((":0", ":None"))]
+    ip = string(b"external ip")
+    ip = ipaddress.ip_address(ip) if len(ip) in (4, 16) else None
+    value["external_ip"] = ip and str(getattr(ip, "ipv4_mapped", None) or ip)
+    tracker_id = string(b"tracker id")
+    value["tracker_id"] = tracker_id.decode() if b"tracker id" in answer and len(tracker_id) <= 256 else None
+    value["warning"] = words(string(b"warning message")) if b"warning message" in answer else None
+    return value, None  # how it is written is not judged
+
+
+def http_scrape_response(vector):
+    answer, refusal = http_answer(vector)
+    if refusal:
+        return refusal, None
+    if not isinstance(answer.get(b"files"), dict):
+        raise Refused("malformed")
+    swarms = [answer[b"files"].get(bytes.fromhex(hash)) for hash in vector["setup"]["info_hashes"]]
+    keys = (("seeders", b"complete"), ("completed", b"downloaded"), ("leechers", b"incomplete"))
+    return [{name: number_of(swarm, key, 1 << 32) for name, key in keys} for swarm in swarms], None
+
+
 # --- files
 
 KNOWN = (bencode, info, torrent, torrent_built, merkle, magnet, wire_message, wire_extended, wire_handshake)
 KNOWN += (ut_metadata, ut_pex, ut_holepunch, lt_donthave, upload_only, hash_request, ic_auth, ic_priority)
+KNOWN += (udp_connect, udp_announce_request, udp_announce_response, udp_scrape, udp_error)
+KNOWN += (http_announce_url, http_announce_response, http_scrape_url, http_scrape_response)
 KNOWN += (allowed_fast, peer_priority, rc4, x25519, ed25519, ic_token, hkdf_sha256)
 CODECS = {codec.__name__.replace("_", "-"): codec for codec in KNOWN}
 

@@ -171,13 +171,13 @@ pub(crate) mod optional_micros {
 /// How an operation ended: `{"ok": …}` or `{"error": …}`.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Ended<T> {
+enum Ended<T, E = StorageError> {
     Ok(T),
-    Error(StorageError),
+    Error(E),
 }
 
-impl<T> From<Result<T, StorageError>> for Ended<T> {
-    fn from(result: Result<T, StorageError>) -> Self {
+impl<T, E> From<Result<T, E>> for Ended<T, E> {
+    fn from(result: Result<T, E>) -> Self {
         match result {
             Ok(value) => Self::Ok(value),
             Err(error) => Self::Error(error),
@@ -185,8 +185,8 @@ impl<T> From<Result<T, StorageError>> for Ended<T> {
     }
 }
 
-impl<T> From<Ended<T>> for Result<T, StorageError> {
-    fn from(ended: Ended<T>) -> Self {
+impl<T, E> From<Ended<T, E>> for Result<T, E> {
+    fn from(ended: Ended<T, E>) -> Self {
         match ended {
             Ended::Ok(value) => Ok(value),
             Ended::Error(error) => Err(error),
@@ -196,18 +196,18 @@ impl<T> From<Ended<T>> for Result<T, StorageError> {
 
 /// For fields: what came of an operation.
 pub(crate) mod result {
-    use super::{Deserialize, Deserializer, Ended, Serialize, Serializer, StorageError};
+    use super::{Deserialize, Deserializer, Ended, Serialize, Serializer};
 
-    pub(crate) fn serialize<S: Serializer>(
-        result: &Result<(), StorageError>,
+    pub(crate) fn serialize<T: Serialize, E: Serialize, S: Serializer>(
+        result: &Result<T, E>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
-        Ended::from(*result).serialize(to)
+        Ended::from(result.as_ref()).serialize(to)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, T: Deserialize<'de>, E: Deserialize<'de>, D: Deserializer<'de>>(
         from: D,
-    ) -> Result<Result<(), StorageError>, D::Error> {
+    ) -> Result<Result<T, E>, D::Error> {
         Ended::deserialize(from).map(Into::into)
     }
 }

@@ -140,6 +140,7 @@ impl Host {
             paused: false,
             peers: Vec::new(),
             web_seeds: Vec::new(),
+            trackers: Vec::new(),
         };
         host.tell(Input::Start);
         host.tell(Input::Command(Command::Add(Box::new(add))));

@@ -6,10 +6,12 @@
 mod bencode;
 mod crypto;
 mod extension;
+mod http_tracker;
 mod magnet;
 mod path;
 mod token;
 mod torrent;
+mod udp_tracker;
 mod wire;
 
 use crate::report::{Fault, Report};
@@ -22,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const SCHEMA: &str = "codec.schema.json";
 
 /// The codecs by the name that files give them.
-const CODECS: [(&str, Codec); 27] = [
+const CODECS: [(&str, Codec); 36] = [
     ("bencode", bencode::read),
     ("info", torrent::info),
     ("torrent", torrent::file),
@@ -45,6 +47,15 @@ const CODECS: [(&str, Codec); 27] = [
     ("ic-token", token::token),
     ("allowed-fast", extension::allowed_fast),
     ("peer-priority", extension::peer_priority),
+    ("udp-connect", udp_tracker::connect),
+    ("udp-announce-request", udp_tracker::announce_request),
+    ("udp-announce-response", udp_tracker::announce_response),
+    ("udp-scrape", udp_tracker::scrape),
+    ("udp-error", udp_tracker::error),
+    ("http-announce-url", http_tracker::announce_question),
+    ("http-announce-response", http_tracker::announce_answer),
+    ("http-scrape-url", http_tracker::scrape_question),
+    ("http-scrape-response", http_tracker::scrape_answer),
     ("rc4", crypto::rc4),
     ("x25519", crypto::x25519),
     ("ed25519", crypto::ed25519),

@@ -85,6 +85,20 @@ fn what_both_sides_compute() {
     assert_holds("extensions/peer-priority.json", 11);
 }
 
+/// Numbers 34 and 35 of the hostile inputs, as far as bytes show them.
+#[test]
+fn bad_input_34_35_trackers() {
+    assert_holds("trackers/udp-connect.json", 10);
+    assert_holds("trackers/udp-announce-request.json", 33);
+    assert_holds("trackers/udp-announce-response.json", 18);
+    assert_holds("trackers/udp-scrape.json", 12);
+    assert_holds("trackers/udp-error.json", 6);
+    assert_holds("trackers/http-announce-url.json", 20);
+    assert_holds("trackers/http-announce-response.json", 45);
+    assert_holds("trackers/http-scrape-url.json", 17);
+    assert_holds("trackers/http-scrape-response.json", 14);
+}
+
 #[test]
 fn primitives_of_the_rfcs() {
     assert_holds("crypto/rc4.json", 14);
@@ -103,7 +117,7 @@ fn bad_input_26_handshakes_of_message_stream_encryption() {
 fn no_file_is_passed_over() {
     let reports = check_folder(&folder()).expect("the folder is in the tree");
     let vectors: usize = reports.iter().map(|report| held(report).0).sum();
-    assert!(reports.len() >= 29 && vectors >= 646, "{vectors} vectors in {} files", reports.len());
+    assert!(reports.len() >= 38 && vectors >= 821, "{vectors} vectors in {} files", reports.len());
     let unknown = reports.iter().filter(|report| report.passed == 0 && report.skipped.is_empty());
     assert_eq!(unknown.count(), 0);
 }
@@ -143,6 +157,15 @@ fn a_value_that_is_wrong_is_found() {
         ("extensions/ic-token.json", r#""proves": "identified_only""#, r#""proves": "authenticated""#),
         ("extensions/allowed-fast.json", "431, 808", "808, 431"),
         ("extensions/peer-priority.json", "ec2d7224", "ec2d7225"),
+        ("trackers/udp-connect.json", r#""from": "client""#, r#""from": "tracker""#),
+        ("trackers/udp-announce-request.json", r#""event": "paused""#, r#""event": "stopped""#),
+        ("trackers/udp-announce-response.json", r#""leechers": 3"#, r#""leechers": 4"#),
+        ("trackers/udp-scrape.json", r#""completed": 2"#, r#""completed": 3"#),
+        ("trackers/udp-error.json", r#""error": "malformed""#, r#""error": "another""#),
+        ("trackers/http-announce-url.json", "event=started", "event=stopped"),
+        ("trackers/http-announce-response.json", r#""retry_in_minutes": 5"#, r#""retry_in_minutes": 6"#),
+        ("trackers/http-scrape-url.json", "scrape.php", "announce.php"),
+        ("trackers/http-scrape-response.json", r#""leechers": 3"#, r#""leechers": 4"#),
         ("crypto/rc4.json", "b2396305", "b2396306"),
         ("crypto/x25519.json", r#""error": "all_zero""#, r#""error": "another""#),
         ("crypto/ed25519.json", r#""signature": "e5"#, r#""signature": "e6"#),

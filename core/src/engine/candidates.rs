@@ -85,6 +85,13 @@ impl Candidates {
         }
     }
 
+    /// Forgets all but those with whom we are busy, and those who must not come back.
+    pub(super) fn clear(&mut self) {
+        self.known.retain(|_, state| matches!(state, Candidate::Busy { .. } | Candidate::Banned));
+        self.waiting.clear();
+        self.ready.clear();
+    }
+
     /// The one whose turn it is. It is busy from now on.
     pub(super) fn take(&mut self, now: Instant) -> Option<SocketAddr> {
         while let Some((at, remote)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) {

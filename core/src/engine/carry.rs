@@ -48,7 +48,7 @@ impl Engine {
     }
 
     /// Does what a swarm wants.
-    fn carry(&mut self, now: Instant, id: TorrentId, out: &mut Outbox<Action>) {
+    pub(super) fn carry(&mut self, now: Instant, id: TorrentId, out: &mut Outbox<Action>) {
         let Some(info_hash) = self.torrents.get(id).map(|torrent| torrent.swarm.info().info_hash) else {
             return;
         };
@@ -57,6 +57,8 @@ impl Engine {
             self.carry_one(now, id, info_hash, action, out);
         }
         self.swarmed = swarmed;
+        self.follow(now, id, out);
+        self.remove_if_stopped(id, out);
     }
 
     fn carry_one(
@@ -88,7 +90,7 @@ impl Engine {
             swarm::Action::Close { stream, info, why } => {
                 return self.on_peer_closed(now, torrent, stream, (info_hash, info), why, out);
             }
-            swarm::Action::Stopped => return self.on_swarm_stopped(torrent, out),
+            swarm::Action::Stopped => return self.on_swarm_stopped(torrent),
             swarm::Action::Admitted { stream, peer, info } => {
                 self.streams.advance(stream, Stage::Joined { torrent, peer });
                 self.statistics.count_peer(info.encryption);
@@ -115,7 +117,10 @@ impl Engine {
             swarm::Action::WebSeedGone { url, downloaded_bytes, why, retry_after } => {
                 Event::WebSeedGone { info_hash, url, downloaded_bytes, why, retry_after }
             }
-            swarm::Action::Completed => Event::Completed { info_hash },
+            swarm::Action::Completed => {
+                self.announce_completed(now, torrent, out);
+                Event::Completed { info_hash }
+            }
             swarm::Action::Finished => Event::Finished { info_hash },
             swarm::Action::SeedGoalReached => Event::SeedGoalReached { info_hash },
             swarm::Action::Failed { file, error } => Event::Failed { info_hash, file, error },
@@ -124,7 +129,7 @@ impl Engine {
     }
 
     /// A peer sees us at an address.
-    fn on_our_address(&mut self, ip: IpAddr) {
+    pub(super) fn on_our_address(&mut self, ip: IpAddr) {
         if !self.own_address.vote(ip) {
             return;
         }

@@ -1,6 +1,6 @@
 //! What an engine may do and hold.
 
-use crate::{mse, swarm};
+use crate::{mse, swarm, tracker::announcer};
 use alloc::string::String;
 use core::{net::SocketAddr, time::Duration};
 
@@ -42,6 +42,8 @@ pub struct Config {
     pub limits: Limits,
     /// Whether streams are encrypted, and how. Its time limit is [`handshake_timeout`](Self::handshake_timeout).
     pub encryption: mse::Config,
+    /// How trackers are asked; whether a torrent is private it says itself.
+    pub announce: announcer::Config,
     /// What holds for each torrent.
     pub swarm: swarm::Config,
 }
@@ -99,6 +101,7 @@ impl Default for Config {
             progress_interval: Some(Duration::from_secs(1)),
             limits: Limits::default(),
             encryption: mse::Config::default(),
+            announce: announcer::Config::default(),
             swarm: swarm::Config::default(),
         }
     }

@@ -47,7 +47,10 @@ impl Engine {
 
     pub(super) fn dial_slot(&mut self, now: Instant, slot: usize, out: &mut Outbox<Action>) {
         match self.torrents.key_from(slot).filter(|id| id.index() == slot) {
-            Some(id) => self.dial(now, id, out),
+            Some(id) => {
+                self.dial(now, id, out);
+                self.follow(now, id, out);
+            }
             None => self.dial_deadlines.set(slot, None),
         }
     }

@@ -8,6 +8,7 @@ use super::{
     names::Names,
     statistics::Statistics,
     streams::Streams,
+    trackers::{Told, Trackers},
 };
 use crate::{
     Deadline, Instant, Machine, Outbox, Random,
@@ -19,9 +20,10 @@ use crate::{
     storage::Resume,
     swarm::{self, Content, Memory, Setup, Swarm},
     time::Clock,
+    tracker::{announcer, announcer::Announcer, client},
     wire,
 };
-use alloc::{boxed::Box, collections::BTreeMap};
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 use core::{convert::Infallible, mem, net::SocketAddr};
 
 /// Everything a node does.
@@ -41,7 +43,7 @@ use core::{convert::Infallible, mem, net::SocketAddr};
 /// hasher.update(b"hello");
 /// let info = plan.finish(&hasher.finish()?)?.info;
 /// let peers = vec!["192.0.2.1:6881".parse()?];
-/// let add = AddTorrent { info, resume: None, on_disk: vec![None], plan: Plan::default(), paused: false, peers, web_seeds: vec![] };
+/// let add = AddTorrent { info, resume: None, on_disk: vec![None], plan: Plan::default(), paused: false, peers, web_seeds: vec![], trackers: vec![] };
 ///
 /// let mut engine = Engine::new(Config::default(), [7; 32]);
 /// let mut out = Outbox::new();
@@ -61,7 +63,7 @@ pub struct Engine {
     /// Whether an answer to [`Action::Listen`] is awaited.
     listening: bool,
     /// Where peers can reach us.
-    local: Option<SocketAddr>,
+    pub(super) local: Option<SocketAddr>,
     /// Whether the port that was wished for was taken, and any will do.
     any_port: bool,
 
@@ -77,6 +79,7 @@ pub struct Engine {
     pub(super) swarm_deadlines: Deadlines,
     /// Torrents that want to dial.
     pub(super) dial_deadlines: Deadlines,
+    pub(super) trackers: Trackers,
     limits: RateLimits,
     /// Where peers see us.
     pub(super) own_address: OwnAddress,
@@ -94,12 +97,17 @@ pub struct Engine {
 pub(super) struct Torrent {
     pub(super) swarm: Swarm,
     pub(super) candidates: Candidates,
+    pub(super) announcer: Announcer,
+    /// What the announcer knows of the swarm.
+    pub(super) told: Told,
     /// Its own rate limits.
     rates: Rates,
     /// Our name in it: another in each, so that they cannot be told to be one.
     pub(super) peer_id: PeerId,
     /// Whether it goes away as soon as it has stopped.
     pub(super) removing: bool,
+    /// Whether the swarm has stopped; the trackers may still have to be told.
+    stopped: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,9 +122,11 @@ impl Engine {
     /// A node without torrents. It does nothing before [`Input::Start`].
     #[must_use]
     pub fn new(config: Config, seed: Seed) -> Self {
+        let mut random = Random::new(seed);
         Self {
             limits: RateLimits::new(config.download_rate_bytes_per_s, config.upload_rate_bytes_per_s),
-            random: Random::new(seed),
+            trackers: Trackers::new(&config, &mut random),
+            random,
             config,
             clock: Clock::default(),
             phase: Phase::New,
@@ -226,6 +236,11 @@ impl Engine {
                     self.dial(now, id, out);
                 }
             }
+            Command::AddTracker { info_hash, url } => {
+                if let Some((id, _)) = self.find(info_hash) {
+                    self.add_trackers(now, id, [url], out);
+                }
+            }
             Command::AddWebSeed { info_hash, url } => {
                 self.tell_named(now, info_hash, swarm::Input::AddWebSeed(url), out);
             }
@@ -248,7 +263,7 @@ impl Engine {
         }
     }
 
-    fn add(&mut self, now: Instant, add: AddTorrent, out: &mut Outbox<Action>) {
+    fn add(&mut self, now: Instant, mut add: AddTorrent, out: &mut Outbox<Action>) {
         let info_hash = add.info.info_hash;
         let layout = add.info.layout();
         let (pieces, files) = (layout.geometry().pieces(), layout.file_count());
@@ -266,8 +281,14 @@ impl Engine {
         let content = Box::new(Content { info: add.info, verdict, plan: add.plan, paused: add.paused });
         let (id, input) = match fetching {
             Some(id) => (id, swarm::Input::Resolve(content)),
-            None => (self.insert(now, info_hash, swarm::Torrent::Content(content)), swarm::Input::Start),
+            None => {
+                let (private, tiers) = (content.info.private, mem::take(&mut add.trackers));
+                let torrent = swarm::Torrent::Content(content);
+                (self.insert(now, info_hash, torrent, private, tiers), swarm::Input::Start)
+            }
         };
+        // Those that came with the link are known already.
+        self.add_trackers(now, id, add.trackers.into_iter().flatten(), out);
         if let Some(torrent) = self.torrents.get_mut(id) {
             add.peers.into_iter().for_each(|remote| torrent.candidates.add(now, remote));
         }
@@ -287,7 +308,8 @@ impl Engine {
         if let Err(why) = self.may_add(info_hash, true) {
             return out.push(Action::Event(Event::Refused { info_hash, why }));
         }
-        let id = self.insert(now, info_hash, swarm::Torrent::Magnet(info_hash));
+        let torrent = swarm::Torrent::Magnet(info_hash);
+        let id = self.insert(now, info_hash, torrent, false, fetch.trackers);
         self.name(id);
         if let Some(torrent) = self.torrents.get_mut(id) {
             fetch.peers.into_iter().for_each(|remote| torrent.candidates.add(now, remote));
@@ -298,7 +320,14 @@ impl Engine {
         self.dial(now, id, out);
     }
 
-    fn insert(&mut self, now: Instant, info_hash: InfoHash, torrent: swarm::Torrent) -> TorrentId {
+    fn insert(
+        &mut self,
+        now: Instant,
+        info_hash: InfoHash,
+        torrent: swarm::Torrent,
+        private: bool,
+        tiers: Vec<Vec<String>>,
+    ) -> TorrentId {
         if let Some(interval) = self.config.progress_interval.filter(|_| self.torrents.is_empty()) {
             self.next_progress = now + interval;
         }
@@ -315,12 +344,17 @@ impl Engine {
         let mut candidates = Candidates::new(self.config.limits.candidates, backoff);
         candidates.rank(self.own_address);
         let swarm = Swarm::new(setup, self.random.child_seed());
+        let announce = announcer::Config { private, ..self.config.announce };
+        let announcer = Announcer::new(announce, tiers, self.random.child_seed());
         let id = self.torrents.insert(Torrent {
             swarm,
             candidates,
+            announcer,
+            told: Told::default(),
             rates: Rates::default(),
             peer_id,
             removing: false,
+            stopped: false,
         });
         self.by_hash.insert(info_hash, id);
         id
@@ -385,8 +419,19 @@ impl Engine {
         }
     }
 
-    /// A swarm has stopped: forget it.
-    pub(super) fn on_swarm_stopped(&mut self, id: TorrentId, out: &mut Outbox<Action>) {
+    /// A swarm has stopped: it is forgotten as soon as the trackers know that we leave.
+    pub(super) fn on_swarm_stopped(&mut self, id: TorrentId) {
+        if let Some(torrent) = self.torrents.get_mut(id) {
+            torrent.stopped = true;
+        }
+    }
+
+    /// Forgets a torrent that has stopped, and of which trackers are told nothing more.
+    pub(super) fn remove_if_stopped(&mut self, id: TorrentId, out: &mut Outbox<Action>) {
+        let ended = |torrent: &Torrent| torrent.stopped && torrent.told.is_idle();
+        if !self.torrents.get(id).is_some_and(ended) {
+            return;
+        }
         let Some(torrent) = self.torrents.remove(id) else { return };
         self.limits.limited_torrents -= usize::from(torrent.rates.is_limited());
         let info_hash = torrent.swarm.info().info_hash;
@@ -394,6 +439,7 @@ impl Engine {
         self.names.remove(torrent.swarm.info(), id);
         self.swarm_deadlines.set(id.index(), None);
         self.dial_deadlines.set(id.index(), None);
+        self.forget_announcer(id);
         if !torrent.swarm.is_fetching() {
             out.push(Action::Release { torrent: id });
         }
@@ -486,6 +532,15 @@ impl Machine for Engine {
             Input::Fetched { torrent, token, what } => {
                 self.tell_swarm(now, torrent, swarm::Input::Fetched { token, what }, out);
             }
+            Input::Datagram { from, data } => {
+                self.tell_tracker_client(now, client::Input::Datagram { from, data }, out);
+            }
+            Input::Resolved { token, addrs } => {
+                self.tell_tracker_client(now, client::Input::Resolved { token, addrs }, out);
+            }
+            Input::Got { token, result } => {
+                self.tell_tracker_client(now, client::Input::Got { token, result }, out);
+            }
         }
         Ok(())
     }
@@ -501,6 +556,7 @@ impl Machine for Engine {
         while let Some(slot) = self.dial_deadlines.due(now) {
             self.dial_slot(now, slot, out);
         }
+        self.on_tracker_timeouts(now, out);
         // Without torrents these have no deadline: a call would be early, and must leave no trace (law 2).
         if !self.torrents.is_empty() {
             self.share_out(now, false, out);
@@ -513,9 +569,10 @@ impl Machine for Engine {
         match self.phase {
             Phase::Stopped => None,
             Phase::New | Phase::Running | Phase::Stopping => {
-                [self.stream_deadlines.earliest(), self.dial_deadlines.earliest(), self.own_deadline()]
-                    .into_iter()
-                    .fold(self.swarm_deadlines.earliest(), Deadline::earlier)
+                let streams = [self.stream_deadlines.earliest(), self.dial_deadlines.earliest()];
+                let others = [self.own_deadline(), self.trackers.deadline()];
+                let all = streams.into_iter().chain(others);
+                all.fold(self.swarm_deadlines.earliest(), Deadline::earlier)
             }
         }
     }

@@ -27,14 +27,19 @@ mod streams;
 pub mod subject;
 #[cfg(test)]
 mod tests;
+mod trackers;
 
 use crate::{
     bitfield::Bitfield,
-    fetch::{Fetched, Request},
+    fetch::{FetchError, Fetched, Request, Response},
     ic::Verified,
-    id::{AcceptTicket, ComputeToken, FetchToken, FileIndex, InfoHash, PieceIndex, StreamId, TorrentId},
+    id::{
+        AcceptTicket, ComputeToken, FetchToken, FileIndex, GetToken, InfoHash, PieceIndex, ResolveToken,
+        StreamId, TorrentId,
+    },
     metainfo::{self, Info},
     storage::{Completion, FileStamp, HashJob, HashOutcome, Operation, Resume, StorageError},
+    tracker::announcer::TrackerStatus,
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 use bytes::{Bytes, BytesMut};
@@ -128,6 +133,28 @@ pub enum Input {
         /// What.
         what: Fetched,
     },
+    /// An [`Action::Get`] is done.
+    Got {
+        /// Which.
+        token: GetToken,
+        /// What came.
+        result: Result<Response, FetchError>,
+    },
+    /// An [`Action::Resolve`] is done.
+    Resolved {
+        /// Which.
+        token: ResolveToken,
+        /// What the name stands for; none, if nobody knows.
+        addrs: Vec<SocketAddr>,
+    },
+    /// A datagram came in.
+    Datagram {
+        /// From where.
+        from: SocketAddr,
+        /// What it holds.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
+        data: Bytes,
+    },
 }
 
 /// What somebody can want of an engine.
@@ -177,6 +204,13 @@ pub enum Command {
         /// Where the peer listens.
         remote: SocketAddr,
     },
+    /// Somebody knows of a tracker.
+    AddTracker {
+        /// Of which torrent.
+        info_hash: InfoHash,
+        /// Its URL.
+        url: String,
+    },
     /// Somebody knows of a server that has a torrent's files (BEP 19).
     AddWebSeed {
         /// Of which torrent.
@@ -216,6 +250,9 @@ pub struct AddTorrent {
     /// Servers that have its files (BEP 19).
     #[cfg_attr(feature = "serde", serde(default))]
     pub web_seeds: Vec<String>,
+    /// Trackers, in tiers (BEP 12).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub trackers: Vec<Vec<String>>,
 }
 
 /// A torrent of which only the name is known: what a magnet link says.
@@ -226,6 +263,9 @@ pub struct FetchTorrent {
     pub info_hash: InfoHash,
     /// Peers known from the start.
     pub peers: Vec<SocketAddr>,
+    /// Trackers, in tiers; those of a link are a tier each.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub trackers: Vec<Vec<String>>,
 }
 
 /// What an engine wants.
@@ -324,6 +364,38 @@ pub enum Action {
         torrent: TorrentId,
         /// Which.
         token: FetchToken,
+    },
+    /// Get something short over HTTP, whole. Answer `Got`.
+    Get {
+        /// Comes back with it.
+        token: GetToken,
+        /// Where.
+        url: String,
+        /// The longest body that is taken, in bytes.
+        limit: usize,
+    },
+    /// The answer to a `Get` is not wanted any more. Say nothing more of it.
+    CancelGet {
+        /// Which.
+        token: GetToken,
+    },
+    /// Look a name up. Answer `Resolved`.
+    Resolve {
+        /// Comes back with the addresses.
+        token: ResolveToken,
+        /// The name.
+        host: String,
+        /// The port that the addresses are to have.
+        port: u16,
+    },
+    /// Send a datagram, from one port for each address family for as long as the engine lives: answers come
+    /// back there. Whether it arrives nobody knows.
+    SendTo {
+        /// Where.
+        to: SocketAddr,
+        /// What it holds.
+        #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
+        data: Bytes,
     },
     /// Keep what is known of a torrent where the next run finds it: add the files' stamps as they are
     /// now, write [`Resume::encode`] to a temporary name and rename it.
@@ -435,6 +507,13 @@ pub enum Event {
     SeedGoalReached {
         /// Which.
         info_hash: InfoHash,
+    },
+    /// How it stands with a tracker, whenever that changes.
+    Tracker {
+        /// Of which torrent.
+        info_hash: InfoHash,
+        /// How.
+        status: Box<TrackerStatus>,
     },
     /// A peer says who plays on it (`ic_auth`); whether that is so.
     Player {

@@ -282,6 +282,7 @@ fn inputs_of_engines_can_be_read_again() {
         paused: true,
         peers: vec![remote],
         web_seeds: vec!["http://192.0.2.1/a/".into()],
+        trackers: Vec::new(),
     };
     let commands = [
         Command::Add(add.into()),

@@ -47,7 +47,8 @@ impl Swarm {
         self.have = verdict.trusted;
         self.verified_bytes = bytes_of(self.geometry, &self.have);
         self.checks = Checks::new(verdict.check);
-        self.picker = Picker::new(picker_config(&self.layout, &self.have), self.random.child_seed());
+        self.picker =
+            Picker::new(picker_config(&self.config, &self.layout, &self.have), self.random.child_seed());
         self.choker = Choker::new(choker_config(&self.config, self.geometry), self.random.child_seed());
         let raw = info.raw.clone();
         (self.info, self.plan) = (info, plan);
@@ -123,10 +124,11 @@ pub(super) fn choker_config(config: &Config, geometry: Geometry) -> choker::Conf
     choker::Config { pieces: geometry.pieces(), piece_length: geometry.piece_length(), ..config.choker }
 }
 
-pub(super) fn picker_config(layout: &Layout, have: &Bitfield) -> picker::Config {
+pub(super) fn picker_config(config: &Config, layout: &Layout, have: &Bitfield) -> picker::Config {
     picker::Config {
         have: have.clone(),
         padding: layout.padding_ranges().collect(),
+        pipeline: config.pipeline,
         ..picker::Config::new(layout.geometry())
     }
 }

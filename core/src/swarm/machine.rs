@@ -2,6 +2,7 @@
 
 use super::{
     Action, Config, Content, Encryption, Input, Memory, PeerEnd, Plan, Progress, Setup, State, Torrent,
+    Transferred,
     check::{Checks, Compute, ComputeKey},
     content::{bytes_of, choker_config, exchange_config, picker_config},
     fill::Fill,
@@ -193,7 +194,7 @@ impl Swarm {
         let mut session_id = [0; 16];
         random.fill_secret(&mut session_id);
         Self {
-            picker: Picker::new(picker_config(&layout, &have), random.child_seed()),
+            picker: Picker::new(picker_config(&config, &layout, &have), random.child_seed()),
             choker: Choker::new(choker_config(&config, geometry), random.child_seed()),
             verified_bytes: bytes_of(geometry, &have),
             checks: Checks::new(verdict.check),
@@ -275,6 +276,17 @@ impl Swarm {
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.have.is_full()
+    }
+
+    /// What trackers want to know.
+    #[must_use]
+    pub fn transferred(&self) -> Transferred {
+        let missing = || self.geometry.total_length().saturating_sub(self.verified_bytes);
+        Transferred {
+            downloaded_bytes: self.downloaded.total(),
+            uploaded_bytes: self.uploaded.total(),
+            missing_bytes: (!self.is_magnet).then(missing),
+        }
     }
 
     /// How many peers are connected.

@@ -44,6 +44,7 @@ use crate::{
     ic::{Capabilities, Verified},
     id::{ComputeToken, FetchToken, FileIndex, InfoHash, PeerId, PeerKey, PieceIndex, StreamId},
     metainfo::{self, Info},
+    picker::PipelineLimits,
     reach::Trust,
     storage::{Completion, HashJob, HashOutcome, Operation, StorageError, Verdict},
     wire,
@@ -373,6 +374,8 @@ pub struct Config {
     pub capabilities: Capabilities,
     /// How slots are dealt out; pieces and their length are the torrent's.
     pub choker: choker::Config,
+    /// How many requests stand at a peer, and how many pieces are begun at once.
+    pub pipeline: PipelineLimits,
     /// How often what is known is saved while pieces come in.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub save_interval: Duration,
@@ -401,6 +404,7 @@ impl Default for Config {
             require_auth_for_lobby: false,
             capabilities: Capabilities::DESKTOP,
             choker: choker::Config::default(),
+            pipeline: PipelineLimits::default(),
             save_interval: Duration::from_secs(60),
             read_ahead: 8 << 20,
             read_pace: Duration::from_secs(1),
@@ -424,6 +428,17 @@ pub enum State {
     Paused,
     /// Its storage failed.
     Failed,
+}
+
+/// What went to and fro so far, and what is still to come, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Transferred {
+    /// Block data received.
+    pub downloaded_bytes: u64,
+    /// Block data sent.
+    pub uploaded_bytes: u64,
+    /// What is not verified yet of all that there is, wanted or not; `None` where the size is not known.
+    pub missing_bytes: Option<u64>,
 }
 
 /// How a torrent stands.

@@ -12,12 +12,13 @@ use super::{
 use crate::{
     Instant, Machine, Outbox,
     bitfield::Bitfield,
-    id::{BLOCK_LENGTH, PeerKey, StorageToken, StreamId},
+    id::{BLOCK_LENGTH, PeerKey, PieceIndex, StorageToken, StreamId},
+    picker::PipelineLimits,
     storage::{Completion, Operation, StorageError},
     testing::{Dice, check_laws},
     wire::Reserved,
 };
-use alloc::{vec, vec::Vec};
+use alloc::{collections::BTreeSet, vec, vec::Vec};
 use bytes::BytesMut;
 use core::{net::SocketAddr, time::Duration};
 
@@ -153,6 +154,40 @@ fn a_torrent_comes_in_block_by_block_and_every_piece_is_announced() {
 }
 
 #[test]
+fn a_workshop_has_three_pieces_open_at_a_peer_and_five_in_all() {
+    let (mut setup, content) = setup_of(false);
+    // As many requests as would ask for everything at once.
+    setup.config.pipeline = PipelineLimits { start: 100, ..PipelineLimits::WORKSHOP };
+    let mut table = Table::of(setup, content);
+    let begun = [1, 2, 3].map(|number| {
+        let peer = table.join(number, true);
+        table.hear(peer, HAVE_ALL);
+        table.hear(peer, UNCHOKE);
+        table.asked.len()
+    });
+    assert_eq!(begun, [3, 5, 5]);
+    for turn in 0.. {
+        let open = table.asked.iter().filter(|piece| !table.swarm.have.get(PieceIndex(**piece))).count();
+        assert!(open <= 5, "{open} in all");
+        for (peer, stream) in &table.peers {
+            let asked = table.requests.iter().filter(|(to, _)| to == stream).map(|(_, place)| place.0);
+            let open = asked.collect::<BTreeSet<_>>().len();
+            assert!(open <= 3, "{open} at {peer:?}");
+        }
+        if table.requests.is_empty() {
+            break;
+        }
+        // Out of order, so that pieces stay open for long.
+        let (stream, place) = table.requests.remove(turn * 7 % table.requests.len());
+        let (peer, _) = table.peers.iter().find(|(_, of)| *of == stream).copied().expect("a peer");
+        let block = table.block(place);
+        table.hear(peer, &block);
+        table.work();
+    }
+    assert!(table.swarm.is_complete());
+}
+
+#[test]
 fn a_piece_verified_while_the_swarm_stops_is_saved() {
     let mut table = Table::new(false);
     let peer = table.join(1, true);
@@ -249,6 +284,8 @@ struct Table {
     banned: Vec<SocketAddr>,
     /// Pieces that were asked for, in order.
     asked: Vec<u32>,
+    /// Requests that were made, in order.
+    requests: Vec<(StreamId, (u32, u32))>,
     unsent: usize,
 }
 
@@ -276,6 +313,7 @@ impl Table {
             found: Vec::new(),
             banned: Vec::new(),
             asked: Vec::new(),
+            requests: Vec::new(),
             unsent: 0,
         };
         table.tell(Input::Start);
@@ -330,10 +368,13 @@ impl Table {
         let mut said = Vec::new();
         for action in self.out.drain() {
             match action {
-                Action::Send { data, .. } => {
+                Action::Send { stream, data } => {
                     self.unsent += data.len();
-                    if data.len() == 17 && data[4] == 6 && !self.asked.contains(&place(&data).0) {
-                        self.asked.push(place(&data).0);
+                    if data.len() == 17 && data[4] == 6 {
+                        self.requests.push((stream, place(&data)));
+                        if !self.asked.contains(&place(&data).0) {
+                            self.asked.push(place(&data).0);
+                        }
                     }
                     said.push(data.to_vec());
                 }

@@ -9,13 +9,14 @@
 //!     tiers, times      ◀── answer     └── http::… ──────── GET, body ──── http::Server ─┴─▶ store, access
 //! ```
 //!
-//! - `announcer`: when to ask which tracker of a torrent, and what to do when none answers (BEP 12).
+//! - [`announcer`]: when to ask which tracker of a torrent, and what to do when none answers (BEP 12).
 //! - [`client`]: asks one tracker one question, whatever its URL says it speaks.
 //! - [`udp`]: BEP 15, with BEP 41 and the IC block, client and server.
 //! - [`http`]: BEP 3, 7, 23, 24, 31, 48, client and server, as values.
 //! - [`store`]: who is in which swarm; [`access`]: who may know it.
 
 pub mod access;
+pub mod announcer;
 pub mod client;
 pub mod http;
 pub mod store;
@@ -86,11 +87,13 @@ pub enum Event {
 
 /// What a tracker answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct AnnounceResponse {
     /// When to announce again; `None` leaves that to us.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::optional_micros"))]
     pub interval: Option<Duration>,
     /// Not to be asked more often than this.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serial::optional_micros"))]
     pub min_interval: Option<Duration>,
     /// How many peers have all, and how many have not.
     pub counts: Counts,
@@ -184,7 +187,7 @@ pub struct IcAnswer {
 
 /// Why a tracker gave no answer. What it said itself is for people only.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Failure {
     /// Its URL is none, or says that it speaks something we do not.
@@ -223,13 +226,13 @@ pub const MAX_REASON_BYTES: usize = 1024;
 
 /// When a tracker that refused may be asked again (BEP 31).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Retry {
     /// It does not say.
     #[default]
     Unsaid,
     /// After this time.
-    After(Duration),
+    After(#[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))] Duration),
     /// Never.
     Never,
 }

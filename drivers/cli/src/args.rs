@@ -1,11 +1,14 @@
 //! The command line. Every flag is also an environment variable: `CONVOY_` and the flag's name for those
 //! that verbs share, `CONVOY_`, the verb and the flag's name for the others.
 
+mod ask;
+
 use crate::{
     config::{PeerAddr, SeedBytes},
     units::{ByteSize, Ratio, Span},
     wish::{Priority, Selection},
 };
+pub(crate) use ask::{Announce, Asked, Scrape, State};
 use clap::{
     ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum,
     builder::{BoolishValueParser, FalseyValueParser},
@@ -58,6 +61,10 @@ pub(crate) enum Verb {
     Magnet(Magnet),
     /// Check data against a .torrent
     Verify(Verify),
+    /// Tell a torrent's trackers that we are there, once, and print the peers that they name
+    Announce(Announce),
+    /// Ask a torrent's trackers how many share it
+    Scrape(Scrape),
     /// Run a whole swarm on this machine and check what it delivers
     Demo(Demo),
     /// Run a simulated swarm: the same seed gives the same life
@@ -331,6 +338,13 @@ pub(crate) struct NodeOptions {
     )]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     peer: Vec<PeerAddr>,
+    /// A tracker besides those that the torrents name; may repeat
+    #[arg(long, value_name = "URL", env = "CONVOY_TRACKER", value_delimiter = ',', value_parser = address)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tracker: Vec<String>,
+    /// A proxy for HTTP trackers and web seeds; peers and UDP trackers are reached without it
+    #[arg(long, value_name = "URL", env = "CONVOY_PROXY", value_parser = address)]
+    proxy: Option<String>,
     /// The most bytes a second from peers, such as 500k or 2Mi; 0 is no limit [default: 0]
     #[arg(short, long, value_name = "RATE", env = "CONVOY_DOWNLOAD_LIMIT")]
     download_limit: Option<ByteSize>,
@@ -493,6 +507,9 @@ mod tests {
             "convoy sim --seed 7 --peers 1000 --scenario flash-crowd --plot out.svg --trace FILE",
             "convoy replay trace.jsonl",
             "convoy replay - --json",
+            "convoy download x.torrent --tracker udp://host:1/announce,http://host/announce --proxy http://host:8080",
+            "convoy announce x.torrent --tracker udp://host:1 --port 7000 --state stopped --seeder --num-want 5",
+            "convoy scrape magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567",
             "convoy completions zsh",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());

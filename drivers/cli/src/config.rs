@@ -16,7 +16,11 @@ use std::{
     net::{Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
+    time::Duration,
 };
+
+/// How long trackers have to hear that we leave: nobody waits longer than three seconds for the end.
+const TELL_TRACKERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Every setting, with its default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +36,10 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Peers to begin with.
     pub(crate) peer: Vec<PeerAddr>,
+    /// Trackers besides those that the torrents name.
+    pub(crate) tracker: Vec<String>,
+    /// Through whom HTTP goes.
+    pub(crate) proxy: Option<String>,
     /// Bytes a second from peers; 0 is no limit.
     pub(crate) download_limit: ByteSize,
     /// Bytes a second to peers; 0 is no limit.
@@ -76,6 +84,8 @@ impl Default for Config {
             state: None,
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 6881)),
             peer: Vec::new(),
+            tracker: Vec::new(),
+            proxy: None,
             download_limit: ByteSize(0),
             upload_limit: ByteSize(0),
             peer_limit: 100,
@@ -135,6 +145,7 @@ impl Config {
             encryption: mse_config(self.encryption, self.encryption_level),
             ..engine::Config::default()
         };
+        config.announce.stop_within = TELL_TRACKERS_WITHIN;
         config.swarm.pex = !self.no_pex;
         let peers = self.peer_limit as usize;
         config.limits.connections_per_torrent = peers;

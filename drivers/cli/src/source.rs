@@ -39,6 +39,14 @@ impl Source {
         }
     }
 
+    /// Adds trackers to those that it names, each a tier of its own.
+    pub(crate) fn add_trackers(&mut self, urls: &[String]) {
+        match self {
+            Self::Torrent(metainfo) => metainfo.trackers.extend(urls.iter().map(|url| vec![url.clone()])),
+            Self::Link(link) => link.magnet.trackers.extend_from_slice(urls),
+        }
+    }
+
     /// Adds web servers that have the files to those that it names.
     pub(crate) fn add_web_seeds(&mut self, urls: &[String]) {
         match self {
@@ -49,6 +57,11 @@ impl Source {
 }
 
 impl Link {
+    /// Its trackers: each is a tier, as no order is known.
+    pub(crate) fn tiers(&self) -> Vec<Vec<String>> {
+        self.magnet.trackers.iter().map(|url| vec![url.clone()]).collect()
+    }
+
     /// What to call it until peers say.
     pub(crate) fn name(&self) -> String {
         self.magnet.name.clone().unwrap_or_else(|| self.info_hash.to_string())

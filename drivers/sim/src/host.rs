@@ -27,6 +27,8 @@ pub struct PeerConfig {
     pub disk: DiskConfig,
     /// How fast it hashes, one job after another.
     pub hash_bytes_per_s: u64,
+    /// Where it announces its torrents: UDP trackers at addresses, as there are no names here.
+    pub trackers: Vec<Vec<String>>,
 }
 
 /// A machine in the world.
@@ -204,6 +206,7 @@ impl Peer {
             paused: false,
             peers: torrent.peers.clone(),
             web_seeds: Vec::new(),
+            trackers: self.config.trackers.clone(),
         })
     }
 

@@ -45,6 +45,12 @@ impl TraceHash {
                 self.kind(13).index(torrent.index()).number(token.0).number(*bytes)
             }
             Action::CancelFetch { torrent, token } => self.kind(14).index(torrent.index()).number(token.0),
+            Action::Get { token, url, limit } => self.kind(15).number(token.0).shown(url).index(*limit),
+            Action::CancelGet { token } => self.kind(16).number(token.0),
+            Action::Resolve { token, host, port } => {
+                self.kind(17).number(token.0).shown(host).number(u64::from(*port))
+            }
+            Action::SendTo { to, data } => self.kind(18).shown(to).bytes(data),
             Action::Event(event) => self.kind(11).shown(&format_args!("{event:?}")),
         };
     }

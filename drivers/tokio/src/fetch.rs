@@ -1,43 +1,29 @@
 //! HTTP: fetches under way, each a task that reads on as far as it has credit.
 
-use crate::node::Shared;
+use crate::{http::fetch_error, node::Shared};
 use bytes::Bytes;
 use convoy_core::{
     engine::Input,
-    fetch::{ContentRange, FetchError, Fetched, Head, MAX_REDIRECTS, Request},
+    fetch::{ContentRange, FetchError, Fetched, Head, Request},
     id::{FetchToken, TorrentId},
 };
 use reqwest::{
     Client, Response,
     header::{ACCEPT_ENCODING, CONTENT_RANGE, RANGE},
-    redirect::Policy,
 };
-use std::{
-    cell::{Cell, OnceCell},
-    collections::HashMap,
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::Cell, collections::HashMap, rc::Rc};
 use tokio::{
     sync::Notify,
     task::{AbortHandle, spawn_local},
 };
 use tracing::debug;
 
-/// How long a connection may take.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-
-/// How long a server may be silent.
-const IDLE_AT_MOST: Duration = Duration::from_secs(30);
-
 /// How a fetch is named.
 type Name = (TorrentId, FetchToken);
 
-/// The fetches under way, and the connections that they share.
+/// The fetches under way.
 #[derive(Default)]
 pub(crate) struct Fetches {
-    /// Made when first something is fetched.
-    client: OnceCell<Option<Client>>,
     under_way: HashMap<Name, (Rc<Credit>, AbortHandle)>,
 }
 
@@ -51,8 +37,14 @@ struct Credit {
 
 impl Fetches {
     /// Begins a fetch.
-    pub(crate) fn begin(&mut self, shared: &Rc<Shared>, name: Name, request: Request, bytes: u64) {
-        let client = self.client.get_or_init(client).clone();
+    pub(crate) fn begin(
+        &mut self,
+        shared: &Rc<Shared>,
+        client: Option<Client>,
+        name: Name,
+        request: Request,
+        bytes: u64,
+    ) {
         let credit = Rc::new(Credit { bytes: Cell::new(bytes), more: Notify::new() });
         let task = spawn_local(run(Rc::clone(shared), client, name, request, Rc::clone(&credit)));
         self.under_way.insert(name, (credit, task.abort_handle()));
@@ -89,17 +81,6 @@ impl Credit {
         self.bytes.update(|before| before - bytes);
         data.split_to(bytes as usize)
     }
-}
-
-fn client() -> Option<Client> {
-    // A program that has chosen its ciphers already keeps them.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = Client::builder()
-        .user_agent(concat!("convoy/", env!("CARGO_PKG_VERSION")))
-        .redirect(Policy::limited(MAX_REDIRECTS))
-        .connect_timeout(CONNECT_WITHIN)
-        .read_timeout(IDLE_AT_MOST);
-    builder.build().inspect_err(|error| debug!(%error, "no HTTP")).ok()
 }
 
 async fn run(shared: Rc<Shared>, client: Option<Client>, name: Name, request: Request, credit: Rc<Credit>) {
@@ -141,18 +122,4 @@ fn tell(shared: &Rc<Shared>, (torrent, token): Name, what: Fetched) {
 fn head(response: &Response) -> Head {
     let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
     Head { status: response.status().as_u16(), content_range: range.and_then(ContentRange::parse) }
-}
-
-fn fetch_error(error: &reqwest::Error) -> FetchError {
-    if error.is_builder() {
-        FetchError::BadUrl
-    } else if error.is_redirect() {
-        FetchError::Redirects
-    } else if error.is_timeout() {
-        FetchError::TimedOut
-    } else if error.is_connect() {
-        FetchError::Connect
-    } else {
-        FetchError::Broken
-    }
 }

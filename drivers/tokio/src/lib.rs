@@ -29,15 +29,19 @@
 //! # }
 //! ```
 
+mod ask;
 mod dial;
 mod fetch;
 mod files;
+mod http;
 mod mse_stream;
 mod node;
+mod outside;
 mod pool;
 mod resume;
 mod stream;
 
+pub use ask::ask;
 use convoy_core::{
     Seed,
     engine::{self, Command, Event, Plan},
@@ -66,6 +70,8 @@ pub struct NodeConfig {
     pub seed: Option<Seed>,
     /// Whether files take their room on disk as soon as they are made. Otherwise they are sparse.
     pub preallocate: bool,
+    /// Through whom all HTTP goes: the URL of a proxy. Peers and UDP trackers are reached without it.
+    pub proxy: Option<String>,
     /// Threads for files and hashes; 0 takes as many as there are cores, 4 at the most.
     pub workers: usize,
 }
@@ -88,6 +94,8 @@ pub struct AddTorrent {
     pub peers: Vec<SocketAddr>,
     /// Servers that have its files (BEP 19), such as the torrent's `url-list` names.
     pub web_seeds: Vec<String>,
+    /// Trackers, in tiers (BEP 12), such as the torrent's `announce-list` names.
+    pub trackers: Vec<Vec<String>>,
 }
 
 impl AddTorrent {
@@ -101,6 +109,7 @@ impl AddTorrent {
             paused: false,
             peers: Vec::new(),
             web_seeds: Vec::new(),
+            trackers: Vec::new(),
         }
     }
 }
@@ -170,7 +179,10 @@ pub fn spawn(mut config: NodeConfig) -> io::Result<(Node, Events)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("convoy-node".into()).spawn(move || {
         let tasks = tokio::task::LocalSet::new();
-        tasks.block_on(&runtime, node::run(config.engine, seed, config.preallocate, pool, inbox, events));
+        tasks.block_on(
+            &runtime,
+            node::run(config.engine, seed, config.preallocate, config.proxy, pool, inbox, events),
+        );
     })?;
     Ok((Node { requests }, outbox))
 }

@@ -4,6 +4,8 @@ use crate::{
     AddTorrent, NodeEvent, Request, dial,
     fetch::Fetches,
     files::{Failed, Files, OpenFiles},
+    http::Http,
+    outside::{self, Datagrams},
     pool::{Done, Job, Notice, Pool},
     resume,
     stream::Stream,
@@ -12,9 +14,10 @@ use convoy_core::{
     Machine, Outbox, Seed,
     bitfield::Bitfield,
     engine::{self, Action, Command, Engine, Event, Input, StreamError},
-    id::{AcceptTicket, FetchToken, InfoHash, StorageToken, StreamId, TorrentId},
+    id::{AcceptTicket, FetchToken, GetToken, InfoHash, StorageToken, StreamId, TorrentId},
     storage::{Completion, Operation},
 };
+use reqwest::Client;
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
@@ -54,7 +57,10 @@ struct Node {
     streams: HashMap<StreamId, Rc<Stream>>,
     accepted: HashMap<AcceptTicket, TcpStream>,
     dials: HashMap<StreamId, AbortHandle>,
+    http: Http,
     fetches: Fetches,
+    gets: HashMap<GetToken, AbortHandle>,
+    datagrams: Datagrams,
     tickets: u64,
     open_files: Arc<OpenFiles>,
     /// Torrents on their way into the engine.
@@ -93,6 +99,7 @@ pub(crate) async fn run(
     config: engine::Config,
     seed: Seed,
     preallocate: bool,
+    proxy: Option<String>,
     pool: Pool,
     mut inbox: mpsc::UnboundedReceiver<Request>,
     events: mpsc::UnboundedSender<NodeEvent>,
@@ -103,7 +110,10 @@ pub(crate) async fn run(
         streams: HashMap::new(),
         accepted: HashMap::new(),
         dials: HashMap::new(),
+        http: Http::new(proxy),
         fetches: Fetches::default(),
+        gets: HashMap::new(),
+        datagrams: Datagrams::default(),
         tickets: 0,
         open_files: Arc::new(OpenFiles::new(preallocate)),
         pending: HashMap::new(),
@@ -185,9 +195,10 @@ impl Shared {
         let look = move || {
             let files = Arc::new(Files::new(&add.info, &add.folder, open));
             let resume = add.resume.as_deref().and_then(|path| resume::read(path, &add.info));
-            let AddTorrent { info, plan, paused, peers, web_seeds, .. } = add;
+            let AddTorrent { info, plan, paused, peers, web_seeds, trackers, .. } = add;
             let on_disk = files.stamps();
-            let engine_add = engine::AddTorrent { info, resume, on_disk, plan, paused, peers, web_seeds };
+            let engine_add =
+                engine::AddTorrent { info, resume, on_disk, plan, paused, peers, web_seeds, trackers };
             Done::Notice(Notice::Ready { add: Box::new(engine_add), files, resume: add.resume })
         };
         self.pool.give([Job::Other(Box::new(look))]);
@@ -276,10 +287,34 @@ impl Shared {
                 }
             }
             Action::Fetch { torrent, token, request, credit } => {
-                node.fetches.begin(self, (torrent, token), request, credit);
+                let client = node.http.client();
+                node.fetches.begin(self, client, (torrent, token), request, credit);
             }
             Action::FetchMore { torrent, token, bytes } => node.fetches.lend((torrent, token), bytes),
             Action::CancelFetch { torrent, token } => node.fetches.cancel((torrent, token)),
+            Action::Get { token, url, limit } => {
+                let task = spawn_local(Rc::clone(self).get(token, node.http.client(), url, limit));
+                node.gets.insert(token, task.abort_handle());
+            }
+            Action::CancelGet { token } => {
+                if let Some(get) = node.gets.remove(&token) {
+                    get.abort();
+                }
+            }
+            Action::Resolve { token, host, port } => {
+                let shared = Rc::clone(self);
+                spawn_local(async move {
+                    let addrs = outside::resolve(&host, port).await;
+                    shared.input(Input::Resolved { token, addrs });
+                });
+            }
+            Action::SendTo { to, data } => {
+                if let Some(socket) = node.datagrams.send(to, &data) {
+                    let shared = Rc::clone(self);
+                    let take = move |from, data| shared.input(Input::Datagram { from, data });
+                    spawn_local(outside::receive(socket, take));
+                }
+            }
             Action::Open { torrent, info_hash } => node.open(torrent, info_hash),
             Action::Release { torrent } => node.release(torrent),
             Action::SaveResume { torrent, have, clean } => node.save(torrent, have, clean),
@@ -327,6 +362,12 @@ impl Shared {
         };
         let Ok(()) = node.engine.handle_input(self.now(), input, &mut node.out);
         self.carry(node);
+    }
+
+    async fn get(self: Rc<Self>, token: GetToken, client: Option<Client>, url: String, limit: usize) {
+        let result = outside::get(client, &url, limit).await;
+        self.node.borrow_mut().gets.remove(&token);
+        self.input(Input::Got { token, result });
     }
 
     /// A stream's task has ended by itself.

@@ -7,6 +7,7 @@
 )]
 
 mod stranger;
+mod tracker;
 
 use super::{Action, AddTorrent, Command, Config, Engine, Event, FetchTorrent, Input, Plan, StreamError};
 use crate::{
@@ -93,7 +94,8 @@ impl Subject for AnyEngine {
             if dice.chance(1, 8) {
                 let info_hash = self.info().info_hash;
                 let peers = vec![SocketAddr::from(([198, 51, 100, 7], 6881))];
-                return Input::Command(Command::Fetch(Box::new(FetchTorrent { info_hash, peers })));
+                let fetch = FetchTorrent { info_hash, peers, trackers: tracker::tiers() };
+                return Input::Command(Command::Fetch(Box::new(fetch)));
             }
             return Input::Command(Command::Add(Box::new(self.torrent(dice))));
         }
@@ -150,7 +152,7 @@ impl Subject for AnyEngine {
                     let outcome = job.clone().run();
                     self.work.push(Input::Computed { torrent: *torrent, token: *token, outcome });
                 }
-                _ => {}
+                other => self.work.extend(tracker::answer(other)),
             }
         }
     }
@@ -190,15 +192,16 @@ impl AnyEngine {
 
     fn torrent(&self, dice: &mut Dice) -> AddTorrent {
         let stamp = FileStamp { size: self.content.len() as u64, mtime: 1 };
-        AddTorrent {
-            info: self.info().clone(),
-            resume: None,
-            on_disk: vec![(self.holds || dice.chance(1, 8)).then_some(stamp)],
-            plan: Plan::default(),
-            paused: dice.chance(1, 8),
-            peers: vec![SocketAddr::from(([198, 51, 100, 7], 6881))],
-            web_seeds: if dice.chance(1, 4) { vec!["http://198.51.100.8/x".into()] } else { vec![] },
-        }
+        let on_disk = vec![(self.holds || dice.chance(1, 8)).then_some(stamp)];
+        let paused = dice.chance(1, 8);
+        let peers = vec![SocketAddr::from(([198, 51, 100, 7], 6881))];
+        let (web_seeds, trackers) = if dice.chance(1, 4) {
+            (vec!["http://198.51.100.8/x".into()], tracker::tiers())
+        } else {
+            Default::default()
+        };
+        let info = self.info().clone();
+        AddTorrent { info, resume: None, on_disk, plan: Plan::default(), paused, peers, web_seeds, trackers }
     }
 
     fn command(&self, dice: &mut Dice) -> Command {
@@ -214,11 +217,16 @@ impl AnyEngine {
                 download: None,
                 upload: dice.chance(3, 4).then(|| u64::from(dice.below(100_000))),
             },
-            8 => Command::Fetch(Box::new(FetchTorrent { info_hash, peers: Vec::new() })),
-            _ => {
-                let remote = SocketAddr::from(([198, 51, 100, dice.below(9) as u8], dice.below(3) as u16));
-                Command::AddPeer { info_hash, remote }
+            8 => {
+                Command::Fetch(Box::new(FetchTorrent { info_hash, peers: Vec::new(), trackers: Vec::new() }))
             }
+            _ => match dice.below(9) {
+                0 => Command::AddTracker { info_hash, url: "udp://198.51.100.12:6969".into() },
+                host => {
+                    let remote = SocketAddr::from(([198, 51, 100, host as u8], dice.below(3) as u16));
+                    Command::AddPeer { info_hash, remote }
+                }
+            },
         }
     }
 

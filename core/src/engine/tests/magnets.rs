@@ -48,7 +48,7 @@ fn share(world: &mut World, config: Config, info: &Info, content: &[u8]) -> usiz
 fn fetch(world: &mut World, info: &Info, peers: &[usize]) -> usize {
     let host = world.host(Config::default());
     let peers = peers.iter().map(|peer| world.hosts[*peer].address).collect();
-    let fetch = FetchTorrent { info_hash: info.info_hash, peers };
+    let fetch = FetchTorrent { info_hash: info.info_hash, peers, trackers: vec![] };
     world.command(host, Command::Fetch(Box::new(fetch)));
     host
 }
@@ -116,7 +116,10 @@ fn what_is_only_fetched_stops_and_goes_like_any_torrent() {
     let (info, content) = folder(false);
     let mut world = World::new();
     let host = fetch(&mut world, &info, &[]);
-    world.command(host, Command::Fetch(Box::new(FetchTorrent { info_hash: info.info_hash, peers: vec![] })));
+    world.command(
+        host,
+        Command::Fetch(Box::new(FetchTorrent { info_hash: info.info_hash, peers: vec![], trackers: vec![] })),
+    );
     assert_eq!(count(&world, host, |event| matches!(event, Event::Refused { .. })), 1, "it is there already");
     world.command(host, Command::Remove { info_hash: info.info_hash });
     assert!(

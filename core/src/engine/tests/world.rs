@@ -133,6 +133,7 @@ impl World {
             paused: false,
             peers: peers.iter().map(|peer| self.hosts[*peer].address).collect(),
             web_seeds: Vec::new(),
+            trackers: Vec::new(),
         };
         self.command(host, Command::Add(Box::new(add)));
     }
@@ -235,6 +236,12 @@ impl World {
             }
             Action::Fetch { .. } | Action::FetchMore { .. } | Action::CancelFetch { .. } => {
                 unreachable!("no web seed is known")
+            }
+            Action::Get { .. }
+            | Action::CancelGet { .. }
+            | Action::Resolve { .. }
+            | Action::SendTo { .. } => {
+                unreachable!("no tracker is known")
             }
             Action::SaveResume { have, clean, .. } => self.hosts[host].saved = Some((have, clean)),
             Action::Event(event) => self.hosts[host].events.push(event),

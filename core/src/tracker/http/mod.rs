@@ -3,9 +3,9 @@
 //! ```text
 //!   client                                            server
 //!     announce_url ──── GET /announce?info_hash=… ────▶
-//!     read_announce ◀────────── bencode ───────────────
+//!     read_announce ◀────────── bencode ─────────────── write_announce, write_failure
 //!     scrape_url ────── GET /scrape?info_hash=… ──────▶
-//!     read_scrape ◀──────────── bencode ───────────────
+//!     read_scrape ◀──────────── bencode ─────────────── write_scrape, write_failure
 //! ```
 //!
 //! ```
@@ -15,11 +15,13 @@
 //! assert_eq!(url.as_deref(), Some("http://tracker.example/scrape?info_hash=an%20info-hash%3A%20raw..."));
 //! ```
 
+mod reply;
 mod request;
 mod response;
 #[cfg(test)]
 mod tests;
 
+pub use reply::{PeerForm, write_announce, write_failure, write_scrape};
 pub use request::{Encryption, Extras, announce_url, scrape_url};
 pub use response::{MAX_BODY_BYTES, MAX_TRACKER_ID_BYTES, read_announce, read_scrape};
 

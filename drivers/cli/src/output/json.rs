@@ -6,11 +6,19 @@ use super::{Hex, lines};
 use convoy_core::{
     engine::{Encryption, PeerInfo, Progress, State, Statistics},
     id::InfoHash,
+    tracker::{
+        Counts,
+        announcer::{TrackerState, TrackerStatus},
+    },
 };
 use convoy_vectors::Report;
 use convoy_vectors::machine::Difference;
 use serde::{Serialize, Serializer};
-use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
 
 /// A line.
 #[derive(Debug, Serialize)]
@@ -72,6 +80,51 @@ pub(crate) enum Event<'a> {
         peers_known: u32,
         /// `null` when nobody knows.
         eta_s: Option<u64>,
+    },
+    /// How it stands with a tracker; comes whenever that changes.
+    Tracker {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        url: &'a str,
+        tier: u32,
+        /// `idle`, `asking`, `working`, `failed` or `unsupported`.
+        state: &'static str,
+        why: Option<String>,
+        seeders: Option<u32>,
+        leechers: Option<u32>,
+        completed: Option<u32>,
+        fails: u32,
+        warning: Option<&'a str>,
+    },
+    /// What a tracker said to `convoy announce`.
+    Announced {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        tracker: &'a str,
+        seeders: Option<u32>,
+        leechers: Option<u32>,
+        completed: Option<u32>,
+        interval_s: Option<u64>,
+        min_interval_s: Option<u64>,
+        peers: &'a [SocketAddr],
+        external_ip: Option<IpAddr>,
+        warning: Option<&'a str>,
+    },
+    /// What a tracker said to `convoy scrape`.
+    Scraped {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        tracker: &'a str,
+        seeders: Option<u32>,
+        leechers: Option<u32>,
+        completed: Option<u32>,
+    },
+    /// A tracker did not answer to `convoy announce` or `convoy scrape` as it should.
+    TrackerFailed {
+        #[serde(serialize_with = "hex")]
+        info_hash: InfoHash,
+        tracker: &'a str,
+        why: &'a str,
     },
     /// A piece is verified and written.
     Piece {
@@ -407,6 +460,21 @@ impl<'a> Event<'a> {
             peers_known: progress.peers_known,
             eta_s: lines::eta(progress).0,
         }
+    }
+
+    /// How it stands with a tracker.
+    pub(crate) fn tracker(info_hash: InfoHash, status: &'a TrackerStatus) -> Self {
+        let (state, why) = match &status.state {
+            TrackerState::Idle => ("idle", None),
+            TrackerState::Asking => ("asking", None),
+            TrackerState::Working => ("working", None),
+            TrackerState::Failed(failure) => ("failed", Some(failure.to_string())),
+            TrackerState::Unsupported => ("unsupported", None),
+        };
+        let Counts { seeders, leechers, completed } = status.counts;
+        let TrackerStatus { url, tier, fails, warning, .. } = status;
+        let (tier, fails, warning) = (*tier, *fails, warning.as_deref());
+        Event::Tracker { info_hash, url, tier, state, why, seeders, leechers, completed, fails, warning }
     }
 
     /// A peer came.

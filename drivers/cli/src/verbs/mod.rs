@@ -1,5 +1,6 @@
 //! One file, one verb.
 
+mod ask;
 mod create;
 mod demo;
 mod download;
@@ -40,6 +41,12 @@ pub(crate) async fn run(verb: Verb, reporter: &Arc<Reporter>) -> Result<(), Fail
         Verb::Info(info) => info::run(info, reporter).await,
         Verb::Magnet(magnet) => {
             unless_interrupted(reporter, move |reporter| magnet::run(&magnet, reporter)).await
+        }
+        Verb::Announce(announce) => {
+            unless_interrupted(reporter, move |reporter| ask::announce(&announce, reporter)).await
+        }
+        Verb::Scrape(scrape) => {
+            unless_interrupted(reporter, move |reporter| ask::scrape(&scrape, reporter)).await
         }
         Verb::Sim(sim) => unless_interrupted(reporter, move |reporter| sim::run(&sim, reporter)).await,
         Verb::Replay(replay) => {

@@ -127,6 +127,7 @@ fn under_many(attack: Attack, attackers: u32) -> Outcome {
         reach: Reach::Public,
         disk: DiskConfig::default(),
         hash_bytes_per_s: 1 << 30,
+        trackers: Vec::new(),
     };
     let info_hash = content.info().info_hash;
     let honest = [world.add_peer(config.clone()), world.add_peer(config)];

@@ -112,6 +112,7 @@ impl Stage for WorldStage {
                 reach: host.reach,
                 disk: host.disk,
                 hash_bytes_per_s: HASH_BYTES_PER_S,
+                trackers: Vec::new(),
             });
             self.world.add_torrent(id, &self.content, host.role == Role::Seed, Vec::new());
             id

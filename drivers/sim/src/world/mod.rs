@@ -22,13 +22,16 @@ use convoy_core::{
     deadlines::Deadlines,
     engine::{Action, Command, Config, Engine, Event, Input, StreamError},
     fetch::{FetchError, Fetched},
-    id::{AcceptTicket, ComputeToken, FetchToken, InfoHash, StreamId, TorrentId},
+    id::{AcceptTicket, ComputeToken, InfoHash, StreamId, TorrentId},
     storage::{Completion, HashOutcome},
 };
 use std::{cmp::Reverse, collections::BinaryHeap, mem, net::SocketAddr, rc::Rc, time::Duration};
 
 /// From the wish to listen to its answer.
 const LISTEN_DELAY: Duration = Duration::from_micros(50);
+
+/// From where hosts send datagrams.
+const DATAGRAM_PORT: u16 = 6881;
 
 /// How long a server takes to refuse a connection.
 const FETCH_DELAY: Duration = Duration::from_millis(20);
@@ -87,7 +90,7 @@ enum What {
     Listening(Result<SocketAddr, StreamError>),
     Storage(TorrentId, Completion),
     Computed(TorrentId, ComputeToken, HashOutcome),
-    Fetched(TorrentId, FetchToken),
+    Answered(Box<Input>),
     Resume(VolumeId, Bytes),
 }
 
@@ -337,6 +340,11 @@ impl World {
         self.due.push(Reverse((at, self.tasks_given, slot)));
     }
 
+    /// Gives a host an answer from a world that has little to give.
+    fn answer(&mut self, host: HostId, input: Input) {
+        self.later(self.now + FETCH_DELAY, host, What::Answered(Box::new(input)));
+    }
+
     fn on_task(&mut self, task: Task) {
         let Task { host, life, what } = task;
         if self.hosts.get(host.0 as usize).is_none_or(|host| host.life != life) {
@@ -347,9 +355,7 @@ impl World {
             What::Listening(Err(error)) => Input::ListenFailed { error },
             What::Storage(torrent, completion) => Input::Storage { torrent, completion },
             What::Computed(torrent, token, outcome) => Input::Computed { torrent, token, outcome },
-            What::Fetched(torrent, token) => {
-                Input::Fetched { torrent, token, what: Fetched::Failed(FetchError::Connect) }
-            }
+            What::Answered(input) => *input,
             What::Resume(volume, saved) => {
                 if let Some(peer) = self.peer_mut(host) {
                     peer.disk.save_resume(volume, saved);
@@ -526,9 +532,21 @@ impl World {
             }
             // No web server is simulated: nobody listens where one is asked.
             Action::Fetch { torrent, token, .. } => {
-                self.later(now + FETCH_DELAY, host, What::Fetched(torrent, token));
+                let what = Fetched::Failed(FetchError::Connect);
+                self.answer(host, Input::Fetched { torrent, token, what });
             }
-            Action::FetchMore { .. } | Action::CancelFetch { .. } => {}
+            Action::Get { token, .. } => {
+                self.answer(host, Input::Got { token, result: Err(FetchError::Connect) });
+            }
+            // Nor are there names.
+            Action::Resolve { token, .. } => {
+                self.answer(host, Input::Resolved { token, addrs: Vec::new() });
+            }
+            Action::FetchMore { .. } | Action::CancelFetch { .. } | Action::CancelGet { .. } => {}
+            Action::SendTo { to, data } => {
+                self.net.bind_datagram(host, DATAGRAM_PORT);
+                self.net.send_datagram(now, host, DATAGRAM_PORT, to, data);
+            }
             Action::Open { torrent, info_hash } => drop(peer.open.insert(torrent, info_hash)),
             Action::Release { torrent } => drop(peer.open.remove(&torrent)),
             Action::SaveResume { torrent, have, clean } => {
@@ -564,6 +582,6 @@ fn peer_input(peer: &mut Peer, kind: NetEventKind) -> Option<Input> {
             peer.detach(id);
             Input::Closed { stream: id, error }
         }
-        NetEventKind::Datagram { .. } => return None,
+        NetEventKind::Datagram { from, data, .. } => Input::Datagram { from, data },
     })
 }

@@ -165,6 +165,7 @@ pub(super) fn download(piece_length: u32, total_length: u64) -> Pair {
             paused: false,
             peers,
             web_seeds: Vec::new(),
+            trackers: Vec::new(),
         };
         pair.call(host, Call::Input(Input::Command(Command::Add(Box::new(add)))));
     }

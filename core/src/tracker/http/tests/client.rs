@@ -8,7 +8,7 @@ use crate::{
 use alloc::{format, string::String};
 use core::time::Duration;
 
-fn announce() -> AnnounceRequest {
+pub(super) fn announce() -> AnnounceRequest {
     AnnounceRequest {
         info_hash: InfoHash(*b"\x00\x19 !-.09AZ_az~\x7f\x80&=%\xff"),
         peer_id: PeerId(*b"-IC0100-abcdefghijkl"),

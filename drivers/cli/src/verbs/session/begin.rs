@@ -18,7 +18,8 @@ use std::{
 /// Starts a node.
 pub(super) fn spawn(config: &Config, engine: engine::Config) -> Result<(Node, Events), Failure> {
     let seed = config.seed_bytes.map(|seed| seed.0);
-    let config = NodeConfig { engine, seed, preallocate: config.preallocate, ..NodeConfig::default() };
+    let (preallocate, proxy) = (config.preallocate, config.proxy.clone());
+    let config = NodeConfig { engine, seed, preallocate, proxy, ..NodeConfig::default() };
     convoy_tokio::spawn(config).map_err(|error| Failure::new(format!("cannot start: {error}")))
 }
 

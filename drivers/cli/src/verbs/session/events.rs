@@ -1,7 +1,7 @@
 //! What a node tells, as people hear it.
 
 use super::{
-    Fetching, GO_ON, Goal, Next, Session, fail, look, read_ahead, stream::Streaming, torrent::Torrent,
+    Fetching, GO_ON, Goal, Hints, Next, Session, fail, look, read_ahead, stream::Streaming, torrent::Torrent,
 };
 use crate::{
     failure::Failure,
@@ -14,6 +14,7 @@ use convoy_core::{
     id::{FileIndex, InfoHash},
     metainfo::Info,
     storage::StorageError,
+    tracker::announcer::{TrackerState, TrackerStatus},
 };
 use convoy_tokio::NodeEvent;
 use std::{net::SocketAddr, time::Duration};
@@ -118,6 +119,7 @@ impl Session<'_> {
                 }
                 self.web_seed_gone(*info_hash, url, *downloaded_bytes, *why, *retry_after);
             }
+            Event::Tracker { info_hash, status } => self.tracker(*info_hash, status),
             Event::FellBack { info_hash, remote, why } => {
                 tracing::info!(peer = %remote, %why, "dialled again the other way");
                 if let Some(torrent) = self.torrents.get_mut(info_hash) {
@@ -156,7 +158,8 @@ impl Session<'_> {
         self.reporter.drop_progress(&before);
         let (before, name, size) = (printable(&before), printable(name), ByteSize(total));
         self.reporter.note(format_args!("[{before}] it is {name}, {size} in {files} files"));
-        self.add(info, web_seeds, selection.as_ref()).map_or_else(fail, |()| GO_ON)
+        self.add(info, Hints { web_seeds, ..Hints::default() }, selection.as_ref())
+            .map_or_else(fail, |()| GO_ON)
     }
 
     fn added(&self, info_hash: InfoHash) -> Next {
@@ -232,6 +235,29 @@ impl Session<'_> {
             self.reporter.note(format_args!("cannot reach the peer {addr}: {why}; will try again"));
         }
         GO_ON
+    }
+
+    /// How it stands with a tracker. People are told what is new: that it answers, or why not.
+    fn tracker(&mut self, info_hash: InfoHash, status: &TrackerStatus) {
+        self.reporter.event(&Line::tracker(info_hash, status));
+        let word = match &status.state {
+            TrackerState::Working => None,
+            TrackerState::Failed(failure) => Some(failure.to_string()),
+            TrackerState::Unsupported => Some("cannot be asked by this build".to_owned()),
+            TrackerState::Idle | TrackerState::Asking => return,
+        };
+        let before = self.trackers.insert((info_hash, status.url.clone()), word.clone());
+        if before.as_ref() == Some(&word) {
+            return;
+        }
+        let (name, url) = (self.name(info_hash), printable(&status.url));
+        let name = printable(&name);
+        match word {
+            Some(word) => self.reporter.note(format_args!("[{name}] tracker {url}: {}", printable(&word))),
+            // That one answers is what everybody expects, unless it did not.
+            None if before.is_some() => self.reporter.note(format_args!("[{name}] tracker {url} answers")),
+            None => {}
+        }
     }
 
     fn web_seed_gone(

@@ -34,12 +34,14 @@ pub(crate) async fn look(link: &Link, config: &Config, reporter: &Reporter) -> R
 async fn ask(link: &Link, config: &Config, reporter: &Reporter) -> Result<Info, Failure> {
     let mut peers = begin::resolve(&config.peer).await?;
     peers.extend(begin::peers_of(link, reporter).await);
-    if peers.is_empty() {
+    let trackers: Vec<Vec<String>> =
+        link.tiers().into_iter().chain(config.tracker.iter().map(|url| vec![url.clone()])).collect();
+    if peers.is_empty() && trackers.is_empty() {
         return Err(nobody_says(link, "because none is known"));
     }
     let (node, events) = begin::spawn(config, engine::Config { listen: None, ..config.engine() })?;
     reporter.note(format_args!("[{}] asking what it is", printable(&link.name())));
-    let fetch = FetchTorrent { info_hash: link.info_hash, peers: peers.clone() };
+    let fetch = FetchTorrent { info_hash: link.info_hash, peers: peers.clone(), trackers };
     node.command(Command::Fetch(Box::new(fetch)));
     hear(link, events, peers.into_iter().collect()).await
 }

@@ -18,7 +18,7 @@ use crate::{
 use convoy_core::{
     engine::{Command, FetchTorrent},
     id::InfoHash,
-    metainfo::Info,
+    metainfo::{Info, Metainfo},
 };
 use convoy_tokio::{AddTorrent, Events, Node};
 use fetching::Fetching;
@@ -76,8 +76,17 @@ pub(super) struct Session<'a> {
     is_streaming: bool,
     /// Where its writer says how far it is.
     written: mpsc::Sender<Written>,
+    /// What people were told of each tracker last: what is wrong with it.
+    trackers: BTreeMap<(InfoHash, String), Option<String>>,
     /// Peers that could not be reached and were told of.
     unreached: BTreeSet<SocketAddr>,
+}
+
+/// Where to look for a torrent's peers and its files, besides what is known from the start.
+#[derive(Default)]
+struct Hints {
+    trackers: Vec<Vec<String>>,
+    web_seeds: Vec<String>,
 }
 
 /// Reads the torrents that are named.
@@ -118,6 +127,7 @@ pub(super) async fn run(
     let mut session = Session::new(order, node, state, peers, to_session, reporter);
     for mut source in sources {
         source.add_web_seeds(&config.webseed);
+        source.add_trackers(&config.tracker);
         tokio::select! {
             begun = session.begin(source) => begun?,
             () = signals.next() => return Err(Failure::interrupted()),
@@ -171,6 +181,7 @@ impl<'a> Session<'a> {
             torrents: BTreeMap::new(),
             streaming: None,
             written,
+            trackers: BTreeMap::new(),
             unreached: BTreeSet::new(),
         }
     }
@@ -178,7 +189,10 @@ impl<'a> Session<'a> {
     /// Begins with a torrent.
     async fn begin(&mut self, source: Source) -> Result<(), Failure> {
         match source {
-            Source::Torrent(metainfo) => self.add(metainfo.info, metainfo.web_seeds, None),
+            Source::Torrent(metainfo) => {
+                let Metainfo { info, trackers, web_seeds, .. } = *metainfo;
+                self.add(info, Hints { trackers, web_seeds }, None)
+            }
             Source::Link(link) => {
                 self.fetch(&link).await;
                 Ok(())
@@ -191,27 +205,23 @@ impl<'a> Session<'a> {
         let mut fetching = Fetching::new(link);
         let mut peers = begin::peers_of(link, self.reporter).await;
         peers.extend(&self.peers);
-        if peers.is_empty() {
+        if peers.is_empty() && link.magnet.trackers.is_empty() {
             fetching.tell_loneliness(self.reporter);
         }
-        let fetch = FetchTorrent { info_hash: link.info_hash, peers };
+        let fetch = FetchTorrent { info_hash: link.info_hash, peers, trackers: link.tiers() };
         self.node.command(Command::Fetch(Box::new(fetch)));
         self.fetching.insert(link.info_hash, fetching);
     }
 
     /// Begins with a torrent that is known, or goes on with one that has become so.
-    fn add(
-        &mut self,
-        info: Info,
-        web_seeds: Vec<String>,
-        of_link: Option<&Selection>,
-    ) -> Result<(), Failure> {
+    fn add(&mut self, info: Info, hints: Hints, of_link: Option<&Selection>) -> Result<(), Failure> {
         let (info_hash, folder) = (info.info_hash, self.order.folder);
         let plan = self.order.wish.plan(&info, of_link)?;
         let resume = begin::resume_file(&self.state, info_hash, folder);
         let add = AddTorrent::new(info.clone(), folder);
         let (peers, kept) = (self.peers.clone(), Some(resume.clone()));
-        self.node.add(AddTorrent { resume: kept, plan, peers, web_seeds, ..add });
+        let Hints { trackers, web_seeds } = hints;
+        self.node.add(AddTorrent { resume: kept, plan, peers, trackers, web_seeds, ..add });
         self.torrents.insert(info_hash, Torrent::new(info, folder.to_owned(), resume));
         Ok(())
     }
