@@ -48,6 +48,7 @@ scenarios! {
     who_never_sends_holds_nobody_up: "snub",
     a_seed_may_leave_and_come_back: "seed-leaves",
     churn_is_survived: "churn",
+    what_a_lobby_waits_for_comes_first: "lobby-urgent",
     hosts_behind_nat_are_served: "behind-nat",
     lossy_long_links_deliver: "lossy-links",
     all_encryption_policies_mix: "mixed-encryption",

@@ -89,6 +89,12 @@ pub struct Group {
     /// Who can reach them: dealt out in turn.
     #[serde(default = "public")]
     pub reach: Vec<Reach>,
+    /// How urgently they want what none of their packages names.
+    #[serde(default)]
+    pub tier: Tier,
+    /// What they want more urgently, or less.
+    #[serde(default)]
+    pub package: Vec<Package>,
     /// What they store on.
     #[serde(default)]
     pub disk: Disk,
@@ -113,6 +119,34 @@ pub enum Role {
     Leecher,
     /// It means harm.
     Attack(Attack),
+}
+
+/// Files that hosts want at a tier of their own.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    /// By their places in the torrent.
+    pub files: Vec<u32>,
+    /// How urgently.
+    pub tier: Tier,
+    /// From when on, counted from when the host comes.
+    #[serde(default)]
+    pub at: Between<Span>,
+    /// How long after that the host must have all of them.
+    pub within: Option<Span>,
+}
+
+/// How urgent something is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    /// When there is nothing else to ask for.
+    Background,
+    /// What somebody wants.
+    #[default]
+    UserRequested,
+    /// What somebody in a lobby waits for.
+    LobbyUrgent,
 }
 
 /// How a host is connected.
@@ -310,6 +344,16 @@ pub enum ScenarioError {
         /// Whose.
         group: String,
     },
+    /// A package has a file that the torrent does not have.
+    #[error("group `{group}`: a package names file {file}, and the torrent has {files} files")]
+    UnknownFile {
+        /// Whose.
+        group: String,
+        /// Which.
+        file: u32,
+        /// How many there are.
+        files: usize,
+    },
     /// A fault happens to nobody.
     #[error("`who` of a fault names `{group}`, and no group has that name")]
     UnknownGroup {
@@ -334,6 +378,11 @@ impl Scenario {
         for group in &scenario.group {
             if group.reach.is_empty() || group.encryption.is_empty() || group.encryption_level.is_empty() {
                 return Err(ScenarioError::NothingToDeal { group: group.name.clone() });
+            }
+            let files = scenario.torrent.files.len();
+            let mut named = group.package.iter().flat_map(|package| &package.files);
+            if let Some(file) = named.find(|file| **file as usize >= files) {
+                return Err(ScenarioError::UnknownFile { group: group.name.clone(), file: *file, files });
             }
         }
         for name in scenario.fault.iter().flat_map(|fault| &fault.who) {
@@ -450,6 +499,8 @@ who = ["leechers"]
     fn what_does_not_fit_together_is_refused() {
         assert!(error_of("[\"leechers\"]", "[\"lurkers\"]").contains("`lurkers`"));
         assert!(error_of("joins =", "reach = []\njoins =").contains("`leechers`"));
+        let package = "package = [{ files = [0, 1], tier = \"lobby-urgent\" }]\njoins =";
+        assert!(error_of("joins =", package).contains("file 1, and the torrent has 1 files"));
         let scenario = Scenario::parse(SMALL).unwrap();
         assert!(matches!(scenario.sizes(0), Err(ScenarioError::TooFewPeers { counted: 1, peers: 0 })));
         let only_seeds = Scenario { group: vec![scenario.group[0].clone()], ..scenario };

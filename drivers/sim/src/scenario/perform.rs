@@ -17,7 +17,7 @@ use crate::{
 use convoy_core::{
     Instant,
     bitfield::Bitfield,
-    engine::{self, Event, Memory},
+    engine::{self, Command, Event, Memory},
     id::PieceIndex,
     storage::Geometry,
     swarm,
@@ -136,6 +136,11 @@ impl Stage for WorldStage {
 
     fn power_loss(&mut self, number: HostNumber) {
         self.world.crash(self.id(number));
+    }
+
+    fn follow(&mut self, number: HostNumber, plan: engine::Plan) {
+        let info_hash = self.content.info().info_hash;
+        self.world.command(self.id(number), Command::Follow { info_hash, plan: Box::new(plan) });
     }
 
     fn tell(&mut self, number: HostNumber, others: &[HostNumber]) {

@@ -3,15 +3,17 @@
 use super::{
     file::{self, Encryption, EncryptionLevel, FaultKind, Role, Scenario, ScenarioError},
     quantity::Share,
+    wishes::{Package, Wishes},
 };
 use crate::{
     disk::{DiskConfig, Trouble},
     net::{Link, NatKind, Reach},
 };
-use convoy_core::{Instant, Random, mse, random::Seed};
+use convoy_core::{Instant, Random, id::FileIndex, mse, picker::Tier, random::Seed};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::Range,
     time::Duration,
 };
 
@@ -57,6 +59,8 @@ pub struct HostPlan {
     pub link: Link,
     /// Who can reach it.
     pub reach: Reach,
+    /// What it wants.
+    pub wishes: Wishes,
     /// What it stores on.
     pub disk: DiskConfig,
     /// How many bytes of unfinished pieces its engine keeps.
@@ -135,6 +139,15 @@ impl Plan {
     /// Who has to be complete in the end.
     pub fn leechers(&self) -> impl Iterator<Item = HostNumber> {
         self.hosts.iter().filter(|(_, host)| host.role == Role::Leecher).map(|(number, _)| *number)
+    }
+
+    /// The pieces that a file lies in.
+    pub(super) fn pieces_of(&self, file: FileIndex) -> Range<u32> {
+        let place = file.0 as usize;
+        let start: u64 = self.files[..place].iter().sum();
+        let end = start + self.files[place];
+        let length = u64::from(self.piece_length);
+        (start / length) as u32..end.div_ceil(length) as u32
     }
 
     /// What the tracker's choices come from.
@@ -266,13 +279,18 @@ fn piece_length(torrent: &file::Torrent) -> Result<u32, ScenarioError> {
 fn draw_host(group: &file::Group, place: u32, random: &mut Random) -> HostPlan {
     let place = place as usize;
     let turns = group.encryption.len();
+    let joins = Instant::ZERO + group.joins.draw(random).duration();
     HostPlan {
         group: group.name.clone(),
         role: group.role,
         banned_by: group.banned_by,
-        joins: Instant::ZERO + group.joins.draw(random).duration(),
+        joins,
         link: draw_link(&group.link, random),
         reach: reach(group.reach[place % group.reach.len()]),
+        wishes: Wishes {
+            tier: tier(group.tier),
+            packages: group.package.iter().map(|package| draw_package(package, joins, random)).collect(),
+        },
         disk: DiskConfig {
             seek: group.disk.seek.draw(random).duration(),
             read_bytes_per_s: group.disk.read.draw(random).0,
@@ -288,6 +306,16 @@ fn draw_host(group: &file::Group, place: u32, random: &mut Random) -> HostPlan {
     }
 }
 
+fn draw_package(package: &file::Package, joins: Instant, random: &mut Random) -> Package {
+    let at = joins + package.at.draw(random).duration();
+    Package {
+        files: package.files.iter().copied().map(FileIndex).collect(),
+        tier: tier(package.tier),
+        at,
+        by: package.within.map(|within| at + within.duration()),
+    }
+}
+
 fn draw_link(link: &file::Link, random: &mut Random) -> Link {
     Link {
         up_bytes_per_s: link.up.draw(random).0,
@@ -298,6 +326,14 @@ fn draw_link(link: &file::Link, random: &mut Random) -> Link {
         reorder_ppm: link.reorder.draw(random).0,
         duplicate_ppm: link.duplicate.draw(random).0,
         mtu: link.mtu,
+    }
+}
+
+const fn tier(tier: file::Tier) -> Tier {
+    match tier {
+        file::Tier::Background => Tier::Background,
+        file::Tier::UserRequested => Tier::UserRequested,
+        file::Tier::LobbyUrgent => Tier::LobbyUrgent,
     }
 }
 
@@ -371,6 +407,14 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, host) in &self.hosts {
             writeln!(f, "{number} ({}) joins at {:?}", host.group, host.joins)?;
+            for Package { files, tier, at, by } in &host.wishes.packages {
+                let files = files.iter().map(|file| file.0.to_string()).collect::<Vec<_>>().join(", ");
+                write!(f, "{number} wants files {files} at {at:?}: {tier:?}")?;
+                match by {
+                    Some(by) => writeln!(f, ", and must have them at {by:?}")?,
+                    None => writeln!(f)?,
+                }
+            }
         }
         for fault in &self.faults {
             for (after, step) in &fault.steps {

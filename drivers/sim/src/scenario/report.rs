@@ -113,6 +113,16 @@ pub enum Failure {
         /// When.
         at: Instant,
     },
+    /// A host does not have in time what it wanted before all else.
+    #[error("{host} does not have all of files {files:?} at {at:?}")]
+    PackageLate {
+        /// Who.
+        host: HostNumber,
+        /// Which files.
+        files: Vec<FileIndex>,
+        /// When.
+        at: Instant,
+    },
     /// A host banned another that never said a wrong byte.
     #[error("{host} banned {banned} at {at:?}, which is honest")]
     HonestBanned {

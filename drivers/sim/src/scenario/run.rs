@@ -7,12 +7,13 @@ use super::{
     report::{Failure, Report},
     tracker::Tracker,
     watch::{Watch, over_limit},
+    wishes::{Package, Wishes},
 };
 use crate::{disk::Trouble, net::Link};
 use convoy_core::{
     Instant,
     bitfield::Bitfield,
-    engine::{Event, Memory},
+    engine::{self, Event, Memory},
     id::PieceIndex,
     storage::Geometry,
     swarm,
@@ -43,6 +44,8 @@ pub(super) trait Stage {
     fn kill(&mut self, number: HostNumber);
     /// The same, and what its disk did not make durable is at stake.
     fn power_loss(&mut self, number: HostNumber);
+    /// Lets a host that runs want something else.
+    fn follow(&mut self, number: HostNumber, plan: engine::Plan);
     /// Tells a host of others.
     fn tell(&mut self, number: HostNumber, others: &[HostNumber]);
     /// Cuts these off from all others, or connects them again.
@@ -69,10 +72,14 @@ pub(super) trait Stage {
 
 /// What is due at some time.
 #[derive(Clone, Debug)]
-enum Due {
+enum Due<'a> {
     Join(HostNumber),
     Announce(HostNumber),
     Step(Step),
+    /// It wants something else from now on.
+    Want(HostNumber),
+    /// It must have a package.
+    Owed(HostNumber, &'a Package),
     Look,
 }
 
@@ -82,7 +89,7 @@ pub(super) struct Run<'a, S> {
     stage: S,
     limits: swarm::Config,
     /// What is due, in order of time and then of entry.
-    agenda: BTreeMap<(Instant, u64), Due>,
+    agenda: BTreeMap<(Instant, u64), Due<'a>>,
     entries: u64,
     /// Faults that wait until the swarm is far enough.
     waiting: Vec<&'a Fault>,
@@ -128,6 +135,12 @@ impl<'a, S: Stage> Run<'a, S> {
             let address = run.stage.add(*number, host);
             run.watch.named(*number, address);
             run.enter(host.joins, Due::Join(*number));
+            for package in &host.wishes.packages {
+                run.enter(package.at, Due::Want(*number));
+                if let Some(by) = package.by {
+                    run.enter(by, Due::Owed(*number, package));
+                }
+            }
         }
         for fault in plan.faults.iter().filter(|fault| fault.when_done == Share(0)) {
             run.begin(fault);
@@ -170,7 +183,7 @@ impl<'a, S: Stage> Run<'a, S> {
         }
     }
 
-    fn enter(&mut self, at: Instant, due: Due) {
+    fn enter(&mut self, at: Instant, due: Due<'a>) {
         self.entries += 1;
         self.agenda.insert((at, self.entries), due);
     }
@@ -215,7 +228,7 @@ impl<'a, S: Stage> Run<'a, S> {
         }
     }
 
-    fn on_due(&mut self, due: Due) {
+    fn on_due(&mut self, due: Due<'a>) {
         match due {
             Due::Join(number) => {
                 self.start(number);
@@ -226,6 +239,8 @@ impl<'a, S: Stage> Run<'a, S> {
                 self.enter(self.now + self.plan.announce_every, Due::Announce(number));
             }
             Due::Step(step) => self.on_step(step),
+            Due::Want(number) => self.want(number),
+            Due::Owed(number, package) => self.on_owed(number, package),
             Due::Look => self.on_look(),
         }
     }
@@ -262,6 +277,14 @@ impl<'a, S: Stage> Run<'a, S> {
         }
     }
 
+    fn on_owed(&mut self, host: HostNumber, package: &Package) {
+        let pieces = package.files.iter().flat_map(|file| self.plan.pieces_of(*file));
+        if !self.watch.has(host, pieces) {
+            let (files, at) = (package.files.clone(), self.now);
+            self.failure.get_or_insert(Failure::PackageLate { host, files, at });
+        }
+    }
+
     fn on_look(&mut self) {
         for number in self.plan.hosts.keys() {
             self.audit(*number, false);
@@ -292,7 +315,16 @@ impl<'a, S: Stage> Run<'a, S> {
         }
         if self.running.insert(number) {
             self.stage.start(number);
+            self.want(number);
             self.announce(number);
+        }
+    }
+
+    /// A host that is there wants what it wants by now.
+    fn want(&mut self, number: HostNumber) {
+        let wishes = &self.plan.hosts[&number].wishes;
+        if self.running.contains(&number) && *wishes != Wishes::default() {
+            self.stage.follow(number, wishes.plan(self.now));
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{
     plan::{HostPlan, Step},
     run::{Run, Stage},
+    wishes::{Package, Wishes},
     *,
 };
 use crate::{
@@ -14,7 +15,8 @@ use convoy_core::{
     Deadline, Instant, Seed,
     bitfield::Bitfield,
     engine::{self, Event, Memory},
-    id::{InfoHash, PieceIndex},
+    id::{FileIndex, InfoHash, PieceIndex},
+    picker::Tier,
     storage::{Geometry, StorageError},
     swarm,
 };
@@ -106,6 +108,11 @@ impl Stage for Toy {
 
     fn power_loss(&mut self, number: HostNumber) {
         self.set_running("power loss", number, false);
+    }
+
+    fn follow(&mut self, number: HostNumber, plan: engine::Plan) {
+        let tiers: Vec<_> = plan.files.values().collect();
+        self.log(&format!("{:?} {tiers:?}", plan.tier), number);
     }
 
     fn tell(&mut self, number: HostNumber, others: &[HostNumber]) {
@@ -289,6 +296,34 @@ fn a_wrong_piece_that_is_claimed_fails_the_run() {
     let (report, _) = run_on(Toy { lie, ..Toy::default() }, "");
     let at = Instant::from_micros(5_000_000);
     assert_eq!(report.failure, Some(Failure::WrongPiece { host: HostNumber(2), at, piece: PieceIndex(3) }));
+}
+
+#[test]
+fn who_has_a_package_too_late_fails_the_run() {
+    // The toy gives one piece a second from the second second on: ten pieces are there after eleven.
+    let run = |within| {
+        let package = |within| Package {
+            files: vec![FileIndex(0)],
+            tier: Tier::LobbyUrgent,
+            at: Instant::from_micros(4_000_000),
+            by: Some(Instant::from_micros(within)),
+        };
+        let mut plan = plan("");
+        plan.piece_length = PIECE_LENGTH;
+        plan.files = vec![u64::from(10 * PIECE_LENGTH), u64::from(10 * PIECE_LENGTH)];
+        let host = plan.hosts.get_mut(&HostNumber(2)).expect("a leecher");
+        host.wishes = Wishes { tier: Tier::Background, packages: vec![package(within)] };
+        let toy = Toy::default();
+        let log = Rc::clone(&toy.log);
+        (Run::new(&plan, toy, swarm::Config::default()).finish().failure, log.take())
+    };
+    let (failure, log) = run(11_000_000);
+    assert_eq!(failure, None);
+    let wanted: Vec<_> = log.iter().filter(|entry| entry.contains("Background")).collect();
+    assert_eq!(wanted, ["1.000000s Background [] host 2", "4.000000s Background [LobbyUrgent] host 2"]);
+    let at = Instant::from_micros(10_500_000);
+    let late = Failure::PackageLate { host: HostNumber(2), files: vec![FileIndex(0)], at };
+    assert_eq!(run(10_500_000).0, Some(late));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use convoy_core::{
     Instant,
     bitfield::Bitfield,
     engine::{Event, Memory, Progress},
+    id::PieceIndex,
     storage::Geometry,
     swarm,
 };
@@ -154,6 +155,12 @@ impl Watch {
         let unaudited = std::mem::replace(&mut seen.unaudited, none);
         let due = if again { seen.claimed.clone() } else { unaudited };
         (due.count() > 0).then_some(due)
+    }
+
+    /// Whether a host says that it has all these pieces.
+    pub(super) fn has(&self, number: HostNumber, pieces: impl IntoIterator<Item = u32>) -> bool {
+        let claimed = self.seen.get(&number).map(|seen| &seen.claimed);
+        claimed.is_some_and(|claimed| pieces.into_iter().all(|piece| claimed.get(PieceIndex(piece))))
     }
 
     /// Whether every leecher has everything.
