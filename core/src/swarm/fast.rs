@@ -68,8 +68,9 @@ impl Swarm {
     /// Whether a peer that is choked may have a block all the same; counts it if so.
     pub(super) fn grant_fast(&mut self, key: PeerKey, block: Block) -> bool {
         let most = self.geometry.blocks(block.piece) * COPIES;
-        // While anything is on its way, whoever is unchoked would wait for it: a slow seed has nothing to spare.
-        if self.uploading > 0 || !self.is_newcomer(key) {
+        let own = self.peers.get(key).map_or(0, |peer| peer.reading + peer.unsent);
+        // While anything is on its way to others, they would wait for it: a slow seed has nothing to spare.
+        if self.uploading > own || !self.is_newcomer(key) {
             return false;
         }
         let allowed = self.peers.get_mut(key).and_then(|peer| peer.allowed.get(block.piece));
