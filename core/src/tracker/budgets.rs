@@ -11,7 +11,9 @@ use siphasher::sip::SipHasher13;
 
 /// How much one source may ask, in units of work: the `/32` of an IPv4 address, the `/64` of an IPv6 one.
 ///
-/// An announce is one unit, a scrape one for every eight swarms.
+/// An announce is one unit, a scrape one for every eight swarms, and a signature that must be verified
+/// [`VERIFICATION_UNITS`]. Requests to connect and those with a wrong connection id cost nothing: anybody can send
+/// them in another's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Budget {
@@ -26,6 +28,9 @@ impl Default for Budget {
         Self { units_per_s: 100, burst_units: 1000 }
     }
 }
+
+/// What it costs to verify a signature: as much as this many announces, about.
+pub const VERIFICATION_UNITS: u32 = 32;
 
 /// How many swarms are scraped for what one announce costs.
 pub(super) const SWARMS_PER_UNIT: u32 = 8;
@@ -65,6 +70,10 @@ impl Budgets {
             }
         }
         true
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        size_of_val(&*self.paid_until)
     }
 
     /// How long it takes to earn so many units.

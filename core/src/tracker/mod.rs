@@ -174,6 +174,14 @@ pub struct Counts {
     pub completed: Option<u32>,
 }
 
+impl Counts {
+    /// The counts without one of those who are in the swarm.
+    pub(crate) fn without(self, seeder: bool) -> Self {
+        let less = |count: Option<u32>, one: bool| count.map(|count| count.saturating_sub(u32::from(one)));
+        Self { seeders: less(self.seeders, seeder), leechers: less(self.leechers, !seeder), ..self }
+    }
+}
+
 /// What the trailer of an announce response says (IC extension).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -58,7 +58,8 @@ pub trait Swarms {
     /// Notes a peer, or forgets it if it has stopped; writes up to `visit.want` others of the same address
     /// family behind what is in `peers`, in their compact form, chosen without bias: no seeders for a seeder
     /// or for one that wants nothing more (BEP 21), nobody for one that has stopped.
-    /// Returns how many are in the swarm, of both address families, the visitor too.
+    /// Returns how many others are in the swarm, of both address families: who is the first in one is told what
+    /// they would be told of one that is hidden from them.
     fn announce(&mut self, now: Instant, visit: &Visit, peers: &mut Vec<u8>) -> Counts;
 
     /// How many are in a swarm, of both address families.
@@ -231,7 +232,8 @@ impl Swarms for Store {
             }
             Change::Turned | Change::Seen | Change::Refused => {}
         }
-        swarm.counts()
+        let counts = swarm.counts();
+        if matches!(change, Change::Refused) { counts } else { counts.without(visit.seeder) }
     }
 
     fn scrape(&mut self, _now: Instant, info_hash: &InfoHash) -> Counts {

@@ -31,7 +31,8 @@ impl Swarms for Naive {
         let others = swarm.keys().filter(|peer| **peer != visit.peer);
         let others = others.filter(|peer| peer.is_ipv4() == visit.peer.is_ipv4());
         others.take(visit.want).for_each(|peer| compact::write(*peer, peers));
-        self.scrape(now, &visit.info_hash)
+        let counts = self.scrape(now, &visit.info_hash);
+        if visit.event == Event::Stopped { counts } else { counts.without(visit.seeder) }
     }
 
     fn scrape(&mut self, _: Instant, info_hash: &InfoHash) -> Counts {
@@ -89,7 +90,7 @@ fn peers_are_told_of_others_of_their_own_address_family() {
     let expected = AnnounceResponse {
         interval: Some(Duration::from_secs(1800)),
         min_interval: Some(Duration::from_secs(60)),
-        counts: Counts { seeders: Some(1), leechers: Some(2), completed: Some(0) },
+        counts: Counts { seeders: Some(1), leechers: Some(1), completed: Some(0) },
         peers: addrs(["192.0.2.1:1"]),
         external_ip: Some(IpAddr::from([192, 0, 2, 2])),
         ..AnnounceResponse::default()
@@ -144,7 +145,7 @@ fn as_many_are_told_of_as_are_wanted_up_to_a_bound_and_none_to_who_leaves() {
     ] {
         assert_eq!(world.announce("198.51.100.1", &format!("port=1&{more}")).peers.len(), told, "{more}");
     }
-    assert_eq!(world.announce("198.51.100.2", "port=1").counts.leechers, Some(257), "one has left");
+    assert_eq!(world.announce("198.51.100.2", "port=1").counts.leechers, Some(256), "one has left");
 }
 
 #[test]
@@ -241,7 +242,7 @@ fn who_asks_too_much_is_told_when_to_come_back_and_others_are_served() {
     assert!(world.get("192.0.2.1", &question).body.starts_with(b"d5:files"), "one, and one for every eight");
     let reply = world.get("192.0.2.1", "/announce?");
     assert_eq!(reply.body, b"d14:failure reason17:too many requests8:retry ini1ee");
-    assert_eq!(world.announce("192.0.2.2", "port=1").counts.leechers, Some(1));
+    assert_eq!(world.announce("192.0.2.2", "port=1").counts.leechers, Some(0));
     assert!(world.get("2001:db8::1", &question).body.starts_with(b"d5:files"));
     let reply = world.get("2001:db8::2", "/scrape");
     assert!(reply.body.ends_with(b"8:retry ini1ee"), "a /64 has one budget");

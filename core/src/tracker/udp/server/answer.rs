@@ -9,7 +9,6 @@ use super::{
         },
     },
     Answered, MAX_REPLY, ServerConfig, Silence, TokenUse,
-    budgets::{Budgets, SWARMS_PER_UNIT, VERIFICATION_UNITS},
     connections::{Connections, Minute},
     proofs::{Proof, Proofs},
 };
@@ -22,6 +21,7 @@ use crate::{
     tracker::{
         AnnounceRequest, Counts, Event, IcAnswer,
         access::{Access, Admission},
+        budgets::{Budgets, SWARMS_PER_UNIT, VERIFICATION_UNITS},
         store::{Swarms, Visit},
     },
 };
@@ -183,7 +183,7 @@ impl Server {
             Admission::Welcome { restricted, advisories } => {
                 let visit = self.visit(asker, announce);
                 let counts = swarms.announce(asker.now, &visit, reply);
-                write_others(&counts, &visit, reply.get_mut(from..).unwrap_or_default());
+                write_counts(&counts, reply.get_mut(from..).unwrap_or_default());
                 IcAnswer { auth_accepted: token_use.is_good(), restricted, advisories }
             }
         };
@@ -263,13 +263,9 @@ pub(super) fn audience(connection: ConnectionId, transaction: TransactionId) -> 
     audience
 }
 
-/// Writes into a response's head how many others are in the swarm: so who is the first in one is told what he
-/// would be told of one that is hidden from him.
-fn write_others(counts: &Counts, visit: &Visit, response: &mut [u8]) {
-    let visitor = u32::from(visit.event != Event::Stopped);
-    let (seeder, leecher) = if visit.seeder { (visitor, 0) } else { (0, visitor) };
-    let seeders = counts.seeders.unwrap_or_default().saturating_sub(seeder);
-    let leechers = counts.leechers.unwrap_or_default().saturating_sub(leecher);
+/// Writes into a response's head how many others are in the swarm.
+fn write_counts(counts: &Counts, response: &mut [u8]) {
+    let (seeders, leechers) = (counts.seeders.unwrap_or_default(), counts.leechers.unwrap_or_default());
     if let Some(place) = response.get_mut(COUNTS) {
         place.copy_from_slice(&(u64::from(leechers) << 32 | u64::from(seeders)).to_be_bytes());
     }

@@ -37,7 +37,6 @@
 //! ```
 
 mod answer;
-mod budgets;
 mod connections;
 mod machine;
 mod proofs;
@@ -46,10 +45,10 @@ pub mod subject;
 #[cfg(test)]
 mod tests;
 
+pub use crate::tracker::budgets::{Budget, VERIFICATION_UNITS};
 use crate::tracker::{access::Access, store};
 use alloc::boxed::Box;
 pub use answer::Server;
-pub use budgets::{Budget, VERIFICATION_UNITS};
 use bytes::Bytes;
 use core::{net::SocketAddr, time::Duration};
 pub use machine::{Counters, Tracker};

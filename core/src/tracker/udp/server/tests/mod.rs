@@ -175,7 +175,7 @@ impl Swarms for Naive {
             .filter(|(peer, seeder)| is_told(peer) && (wants_seeders || !seeder))
             .take(visit.want)
             .for_each(|(peer, _)| compact::write(peer, peers));
-        self.scrape(now, &visit.info_hash)
+        self.scrape(now, &visit.info_hash).without(visit.seeder)
     }
 
     fn scrape(&mut self, _: Instant, info_hash: &InfoHash) -> Counts {
