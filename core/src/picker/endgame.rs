@@ -3,7 +3,8 @@
 //! A copy that crosses the original on its way is waste. So a block is copied only if its peer is not
 //! expected to send it for three times as long as the idle one took to answer before (it stands far back in
 //! a long queue), or if that peer has stalled. An idle peer gets one copy at a time, of what would come last
-//! otherwise. If there is nothing to copy yet, the picker looks again when a peer may have stalled.
+//! otherwise, and a snubbed one none. If there is nothing to copy yet, the picker looks again when a peer may
+//! have stalled.
 
 use super::{Action, Picker};
 use crate::{
@@ -41,7 +42,9 @@ impl Picker {
     pub(super) fn copy(&mut self, slot: usize) -> Option<(PieceIndex, u32)> {
         let now = self.clock.latest();
         let taker = self.peer(slot)?;
-        if !taker.queue.is_empty() || !taker.unchoked || !self.is_endgame() {
+        // Three who never answer would keep a block from all others until they are given up.
+        let is_fit = taker.queue.is_empty() && taker.unchoked && !taker.pipeline.is_snubbed();
+        if !is_fit || !self.is_endgame() {
             return None;
         }
         let worth_it = now + taker.pipeline.answers_in() * 3;

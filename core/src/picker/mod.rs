@@ -15,9 +15,10 @@
 //!
 //! **Which piece** (`pick`). The most urgent class that has free blocks for the peer: a [header](Tier), what
 //! is wanted by a [deadline](Input::Deadline) (the soonest first), then the tiers from the lobby's to the
-//! background. Within a class what the peer was asked for last, what it suggests, then what is begun, then
-//! what is rarest among the pieces that it has, by lot among equals, so that a swarm spreads. A peer that
-//! sends a piece within seconds gets one of its own instead of helping with what is begun.
+//! background. Within a class what the peer was asked for last, what it suggests while that is as rare as
+//! any, then what is begun, then what is rarest among the pieces that it has, by lot among equals, so that a
+//! swarm spreads. A peer that sends a piece within seconds gets one of its own instead of helping with what
+//! is begun.
 //! [Sequential](Input::Sequential) order is by index, whatever is rare or begun. `availability` keeps the
 //! order up to date in O(1) a change. A search looks at a bounded number of pieces one by one, then at 64 a
 //! step by bitfield.

@@ -192,9 +192,8 @@ impl Swarm {
         let Content { info, verdict, plan, paused } = content;
         let (geometry, layout) = (info.geometry, info.layout());
         let have = verdict.trusted;
-        let mut queue_key = [0; 8];
+        let (mut queue_key, mut session_id) = ([0; 8], [0; 16]);
         random.fill_secret(&mut queue_key);
-        let mut session_id = [0; 16];
         random.fill_secret(&mut session_id);
         Self {
             picker: Picker::new(picker_config(&config, &layout, &have), random.child_seed()),

@@ -24,6 +24,21 @@ fn three_peers_at_most_are_asked_for_a_block_and_the_rest_are_cancelled() {
 }
 
 #[test]
+fn peers_that_never_answer_do_not_keep_the_last_block_from_one_that_comes() {
+    let geometry = Geometry::new(16_384, 16_384).expect("valid");
+    let mut world = World::new(Config::new(geometry));
+    let silent: Vec<PeerKey> = (0..4).map(|_| world.seed(true)).collect();
+    world.wait(SECOND * 25);
+    for peer in silent {
+        assert!(world.picker.peer_stats(peer).is_some_and(|stats| stats.snubbed));
+    }
+    let honest = world.seed(true);
+    world.wait(SECOND * 2);
+    assert!(world.answer(honest), "it was asked");
+    world.finish();
+}
+
+#[test]
 fn an_idle_peer_takes_over_the_back_of_a_long_queue() {
     let geometry = Geometry::new(65_536 * 4, 65_536 * 4).expect("valid");
     let mut world = World::new(Config::new(geometry));
