@@ -102,7 +102,7 @@ fn announce(store: &mut Store, swarm: u32, peer: SocketAddr, event: Event) {
 }
 
 fn visit(swarm: u32, peer: SocketAddr, event: Event) -> Visit {
-    Visit { info_hash: info_hash(swarm), peer, seeder: peer.port() % 3 == 0, event, want: 30 }
+    Visit { info_hash: info_hash(swarm), peer, seeder: peer.port().is_multiple_of(3), event, want: 30 }
 }
 
 fn info_hash(swarm: u32) -> InfoHash {

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A libtorrent peer for tests: TCP on loopback, every kind of discovery off, plain unless told otherwise.
+"""A libtorrent peer for tests: TCP on loopback, plain unless told otherwise, every kind of discovery off but the
+torrent's trackers.
 
   lt_peer.py make PATH OUT --piece-length BYTES [--pad]     make a v1 torrent, say its info-hash and files
   lt_peer.py info TORRENT                                   say the same of a torrent
@@ -74,10 +75,14 @@ ENCRYPTION = {
 PEX_DEFAULT, PEX_LT_V2 = 0x0D, 0x80
 
 
+def loopback(a):
+    return "[::1]" if a.ipv6 else "127.0.0.1"
+
+
 def settings(a):
     policy, level = map(int, ENCRYPTION[a.encryption])
     return {
-        "listen_interfaces": f"127.0.0.1:{a.port}",
+        "listen_interfaces": f"{loopback(a)}:{a.port}",
         "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
         "in_enc_policy": policy, "out_enc_policy": policy, "allowed_enc_level": level,
         "enable_incoming_utp": False, "enable_outgoing_utp": False,
@@ -150,7 +155,7 @@ def serve(a):
     session = begin(a)
     handle = add(a, session)
     checked(handle)
-    say("ready", addr=f"127.0.0.1:{session.listen_port()}", pieces=handle.status().num_pieces)
+    say("ready", addr=f"{loopback(a)}:{session.listen_port()}", pieces=handle.status().num_pieces)
     done = a.mode == "seed"
     redial = 0.0
     found = set()
@@ -200,6 +205,7 @@ def main():
         p.add_argument("torrent")
         p.add_argument("dir")
         p.add_argument("--port", type=int, default=0, help="0: any")
+        p.add_argument("--ipv6", action="store_true", help="listen on ::1, and be announced from there")
         p.add_argument("--peer", action="append", default=[], help="whom to dial, HOST:PORT")
         p.add_argument("--v2", action="store_true", help="dial peers of a hybrid by its v2 hash")
         p.add_argument("--encryption", choices=ENCRYPTION, default="disabled")

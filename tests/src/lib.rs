@@ -10,6 +10,7 @@
 //! - [`encryption`]: how streams are encrypted, by what peers are told and what the program says
 //! - [`mount`]: bad disks
 //! - [`raw`]: a peer that says what the test wants, to the byte
+//! - [`trackers`]: opentracker, bittorrent-tracker and aquatic_udp
 
 pub mod convoy;
 pub mod encryption;
@@ -18,6 +19,7 @@ pub mod peers;
 pub mod process;
 pub mod raw;
 pub mod scratch;
+pub mod trackers;
 
 pub use convoy::Convoy;
 pub use process::{Outcome, Peer, Process};

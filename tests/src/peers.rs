@@ -72,7 +72,13 @@ impl Libtorrent {
         Self::ready(Self::command("seed").arg(torrent).arg(dir))
     }
 
-    /// The same, sending at most so many bytes a second.
+    /// The same, on ::1.
+    #[must_use]
+    pub fn seed_v6(torrent: &Path, dir: &Path) -> Peer {
+        Self::ready(Self::command("seed").arg(torrent).arg(dir).arg("--ipv6"))
+    }
+
+    /// Serves what is right in `dir`, sending at most so many bytes a second.
     #[must_use]
     pub fn slow_seed(torrent: &Path, dir: &Path, bytes_per_s: u64) -> Peer {
         let limit = bytes_per_s.to_string();
@@ -250,6 +256,6 @@ pub fn free_addr() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
 }

@@ -121,6 +121,22 @@ impl Payload {
         self.dir.join(&self.name)
     }
 
+    /// The same with a tracker, in a torrent of its own.
+    ///
+    /// # Panics
+    /// On trouble with the disk.
+    #[must_use]
+    pub fn with_tracker(&self, url: &str) -> Self {
+        let metainfo = fs::read(&self.torrent).expect("a torrent");
+        // `announce` comes before every key that it has.
+        let announce = format!("d8:announce{}:{url}", url.len());
+        let name: String =
+            url.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '-' }).collect();
+        let torrent = self.torrent.with_extension(format!("{name}.torrent"));
+        fs::write(&torrent, [announce.as_bytes(), &metainfo[1..]].concat()).expect("room on the disk");
+        Self { torrent, ..self.clone() }
+    }
+
     /// Asserts that `dir` holds the very same data under the same name. Padding is no data.
     ///
     /// # Panics
@@ -168,7 +184,8 @@ pub fn overwrite(path: &Path, offset: u64, bytes: &[u8]) {
     file.write_all(bytes).expect("room on the disk");
 }
 
-fn xorshift(state: &mut u64) -> u64 {
+/// The next of a row of random words; the same for the same state.
+pub fn xorshift(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;

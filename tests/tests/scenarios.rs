@@ -49,6 +49,7 @@ scenarios! {
     a_seed_may_leave_and_come_back: "seed-leaves",
     churn_is_survived: "churn",
     what_a_lobby_waits_for_comes_first: "lobby-urgent",
+    slots_follow_an_uplink_that_has_room: "spare-uplink",
     hosts_behind_nat_are_served: "behind-nat",
     lossy_long_links_deliver: "lossy-links",
     all_encryption_policies_mix: "mixed-encryption",

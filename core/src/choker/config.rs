@@ -26,7 +26,8 @@ pub struct Config {
     /// The term of an optimistic slot; it ends with the first round at or behind it. 30 s (BEP 3).
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub optimistic_round: Duration,
-    /// How long a peer is left as it is once it was choked or unchoked. 10 s (BEP 3, "fibrillation").
+    /// How long a peer that wants something is left as it is once it was choked or unchoked. 10 s (BEP 3,
+    /// "fibrillation").
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub min_toggle: Duration,
     /// How long a peer counts as a newcomer. 60 s.

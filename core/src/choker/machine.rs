@@ -376,7 +376,9 @@ impl Choker {
     fn choke(&mut self, key: PeerKey, now: Instant, out: &mut Outbox<Action>) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let Some(slot) = peer.slot.take() else { return };
-        (peer.toggled, peer.unserved_since, peer.was_served) = (Some(now), now, true);
+        // Who wanted nothing need not rest.
+        peer.toggled = peer.interested.is_some().then_some(now);
+        (peer.unserved_since, peer.was_served) = (now, true);
         self.seats(slot).retain(|seated| *seated != key);
         out.push(Action::Choke { peer: key });
     }

@@ -27,10 +27,13 @@
 //! A peer that is not interested does not hold its slot: any candidate takes it at once. While nobody
 //! wants it the peer stays unchoked, so that interest that comes back is served without a round trip.
 //!
-//! **No fibrillation.** A peer that was choked or unchoked is not unchoked within the next ten seconds, nor
-//! choked while it is interested; one that wants a slot while it rests is a candidate from the next round
-//! on, or, if it is urgent, is unchoked when it has rested. Interest or urgency that flaps thus costs two
-//! actions in ten seconds at most, and the number of unchoked peers never exceeds the slots.
+//! **No fibrillation.** A peer that was unchoked is not choked within the next ten seconds while it is
+//! interested, and one that was choked while it was interested is not unchoked within ten; one that wants a
+//! slot while it rests is a candidate from the next round on, or, if it is urgent, is unchoked when it has
+//! rested. Whoever lost its slot when it wanted nothing need not rest: where pieces come slowly, everybody
+//! wants each of them for a moment, and would wait for the next round. Interest that flaps thus costs two
+//! actions each time at most, of slots that nobody wants at that moment, urgency that flaps two in ten
+//! seconds, and the number of unchoked peers never exceeds the slots.
 //!
 //! Peers wait in a set that is drawn from in O(1) and in a line whose head is taken in O(1), so an event
 //! costs the number of slots; a round costs a sort. Nothing allocates once the tables have grown.

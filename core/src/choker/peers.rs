@@ -49,7 +49,7 @@ pub(super) struct Peer {
     pub(super) slot: Option<Slot>,
     /// When it got the slot.
     pub(super) seated: Instant,
-    /// When it was last choked or unchoked.
+    /// When it was last choked or unchoked; `None` if it wanted nothing then.
     pub(super) toggled: Option<Instant>,
     /// Since when it is not served, or was not before it was.
     pub(super) unserved_since: Instant,

@@ -61,7 +61,7 @@ pub struct Engine {
     clock: Clock,
     phase: Phase,
     /// Whether an answer to [`Action::Listen`] is awaited.
-    listening: bool,
+    pub(super) listening: bool,
     /// Where peers can reach us.
     pub(super) local: Option<SocketAddr>,
     /// Whether the port that was wished for was taken, and any will do.
@@ -193,7 +193,7 @@ impl Engine {
         }
     }
 
-    fn on_listen_failed(&mut self, error: StreamError, out: &mut Outbox<Action>) {
+    fn on_listen_failed(&mut self, now: Instant, error: StreamError, out: &mut Outbox<Action>) {
         if !mem::take(&mut self.listening) {
             self.strays += 1;
             return;
@@ -204,7 +204,10 @@ impl Engine {
                 local.set_port(0);
                 self.listen(local, out);
             }
-            _ => out.push(Action::Event(Event::NotListening { error })),
+            _ => {
+                out.push(Action::Event(Event::NotListening { error }));
+                self.follow_all(now, out);
+            }
         }
     }
 
@@ -517,7 +520,7 @@ impl Machine for Engine {
             Input::Start => self.start(out),
             Input::Command(command) => self.on_command(now, command, out),
             Input::Listening { local } => self.on_listening(now, local, out),
-            Input::ListenFailed { error } => self.on_listen_failed(error, out),
+            Input::ListenFailed { error } => self.on_listen_failed(now, error, out),
             Input::Accepted { ticket, remote } => self.on_accepted(now, ticket, remote, out),
             Input::Connected { stream } => self.on_connected(now, stream, out),
             Input::Received { stream, data } => self.on_received(now, stream, data, out),

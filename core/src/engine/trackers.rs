@@ -125,8 +125,13 @@ impl Engine {
 
     /// Tells a torrent's announcer what has become of its swarm, if that is news.
     pub(super) fn follow(&mut self, now: Instant, id: TorrentId, out: &mut Outbox<Action>) {
+        let listening = self.listening;
         let Some(torrent) = self.torrents.get_mut(id) else { return };
         let (swarm, told) = (&torrent.swarm, torrent.told);
+        if listening && told.is_idle() {
+            // Trackers want to know at which port.
+            return;
+        }
         let complete = swarm.is_complete() && !swarm.is_fetching();
         if swarm.is_open() != (told.state == Announcing::Running) {
             let input = if swarm.is_open() {
@@ -146,6 +151,15 @@ impl Engine {
             torrent.told.peers_low = peers_low;
             let low = if peers_low { announcer::Input::PeersLow } else { announcer::Input::PeersEnough };
             self.tell_announcer(now, id, low, out);
+        }
+    }
+
+    /// It is known where peers can reach us, or that they cannot.
+    pub(super) fn follow_all(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        let mut slot = 0;
+        while let Some(id) = self.torrents.key_from(slot) {
+            self.follow(now, id, out);
+            slot = id.index() + 1;
         }
     }
 

@@ -133,8 +133,15 @@ impl Picker {
         (goes_on && self.may_ask(slot, class, piece)).then_some(piece)
     }
 
+    /// What a peer suggests, while it is as rare as any: a hint that has come true, or was wrong, is none.
     fn suggested_to(&self, slot: usize, class: Class) -> Option<PieceIndex> {
-        self.hinted(slot, class, &self.peer(slot)?.suggested)
+        let rarest = self.order.rarest_first(class).next().map_or(u32::MAX, |rarest| self.order.of(rarest));
+        let mut hints = self.peer(slot)?.suggested.iter().copied();
+        hints.find(|piece| {
+            self.order.of(*piece) <= rarest
+                && self.is_free(class, *piece)
+                && self.may_ask(slot, class, *piece)
+        })
     }
 
     /// The first of a peer's hints that is of a class.

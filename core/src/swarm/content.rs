@@ -115,7 +115,7 @@ impl Swarm {
             self.pick(now, picker::Input::Unchoked { peer: key }, out);
         }
         if early.interested {
-            self.choose(now, choker::Input::Interested { peer: key }, out);
+            self.on_interested(now, key, out);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Action, machine::Swarm};
 use crate::{
-    Instant, Outbox,
+    Instant, Outbox, choker,
     id::{Block, PeerKey, PieceIndex},
     wire::{ALLOWED_FAST, Message, allowed_fast_set},
 };
@@ -37,8 +37,16 @@ impl AllowedFast {
 }
 
 impl Swarm {
+    /// A peer wants something: it is served now, or hears what it may have all the same.
+    pub(super) fn on_interested(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
+        self.choose(now, choker::Input::Interested { peer: key }, out);
+        if self.peers.get(key).is_some_and(|peer| !peer.unchoked) {
+            self.allow_fast(now, key, out);
+        }
+    }
+
     /// Tells a newcomer which pieces it may have at once, so that it soon has something to trade.
-    pub(super) fn allow_fast(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
+    fn allow_fast(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
         let peer = self.peers.get(key).filter(|peer| peer.fast && peer.allowed.pieces.is_empty());
         let Some(peer) = peer else { return };
         // BEP 6 says nothing of IPv6.
@@ -60,8 +68,9 @@ impl Swarm {
     /// Whether a peer that is choked may have a block all the same; counts it if so.
     pub(super) fn grant_fast(&mut self, key: PeerKey, block: Block) -> bool {
         let most = self.geometry.blocks(block.piece) * COPIES;
-        // While anything is on its way, whoever is unchoked would wait for it: a slow seed has nothing to spare.
-        if self.uploading > 0 || !self.is_newcomer(key) {
+        let own = self.peers.get(key).map_or(0, |peer| peer.reading + peer.unsent);
+        // While anything is on its way to others, they would wait for it: a slow seed has nothing to spare.
+        if self.uploading > own || !self.is_newcomer(key) {
             return false;
         }
         let allowed = self.peers.get_mut(key).and_then(|peer| peer.allowed.get(block.piece));

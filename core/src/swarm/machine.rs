@@ -12,6 +12,7 @@ use super::{
     poison::FailedCopies,
     save::Saves,
     stats::{Allowance, Meter},
+    suggest::Suggestions,
     web::WebSeeds,
 };
 use crate::{
@@ -117,6 +118,8 @@ pub struct Swarm {
     pub(super) gathers: Slab<GatherKey, Gather>,
     pub(super) computes: Slab<ComputeKey, Compute>,
 
+    /// What peers may be told to ask for; none before everything is here.
+    pub(super) suggestions: Option<Suggestions>,
     /// Peers whose requests wait for upload memory or allowance.
     pub(super) line: VecDeque<PeerKey>,
     /// Makes the peers' upload queues unpredictable to them.
@@ -234,6 +237,7 @@ impl Swarm {
             operations: Slab::new(),
             gathers: Slab::new(),
             computes: Slab::new(),
+            suggestions: None,
             line: VecDeque::new(),
             saves: Saves::default(),
             download_allowance: Allowance::default(),
@@ -358,6 +362,7 @@ impl Swarm {
                 + self.holepunch.memory()
                 + self.choker.memory()
                 + self.failed_copies.memory()
+                + self.suggestions.as_ref().map_or(0, Suggestions::heap_bytes)
                 + self.have.heap_bytes()
                 + self.info.raw.len()
                 + self.info.piece_hashes.len(),

@@ -31,6 +31,7 @@ mod serve;
 mod stats;
 #[cfg(feature = "testing")]
 pub mod subject;
+mod suggest;
 mod talk;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! A connected peer, as its swarm sees it.
 
-use super::{PeerInfo, extended::Ids, fast::AllowedFast, players::PlayerState, upload::UploadQueue};
+use super::{
+    PeerInfo, extended::Ids, fast::AllowedFast, players::PlayerState, suggest::Told, upload::UploadQueue,
+};
 use crate::{id::StreamId, wire::Connection};
 use alloc::boxed::Box;
 
@@ -18,6 +20,8 @@ pub(super) struct Peer {
     pub(super) queue: Option<Box<UploadQueue>>,
     /// What it may have while it is choked.
     pub(super) allowed: AllowedFast,
+    /// What we suggested to it.
+    pub(super) told: Told,
     /// Bytes on their way from storage to it.
     pub(super) reading: usize,
     /// Bytes of blocks given to its connection and not yet sent.
@@ -70,6 +74,7 @@ impl Peer {
             unchoked: false,
             queue: None,
             allowed: AllowedFast::default(),
+            told: Told::default(),
             reading: 0,
             unsent: 0,
             in_line: false,
@@ -91,6 +96,7 @@ impl Peer {
         size_of::<Self>()
             + self.connection.memory()
             + self.allowed.heap_bytes()
+            + self.told.heap_bytes()
             + self.queue.as_ref().map_or(0, |queue| queue.heap_bytes())
     }
 }

@@ -27,7 +27,10 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let queue = peer.queue.get_or_insert_with(|| Box::new(UploadQueue::new(limit, self.queue_key)));
         match queue.push(block) {
-            Queued::Added => self.serve_more(now, key, out),
+            Queued::Added => {
+                self.note_asked(now, key, block.piece, out);
+                self.serve_more(now, key, out);
+            }
             Queued::Repeated => {}
             Queued::Full => self.refuse(now, key, block, out),
         }
@@ -57,6 +60,12 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(key) else { return };
         peer.unchoked = !choked;
         let dropped = if choked { peer.queue.take() } else { None };
+        if choked {
+            self.withdraw_suggestions(key, false);
+        } else {
+            // Before it asks.
+            self.suggest(now, key, out);
+        }
         self.tell(now, key, if choked { Message::Choke } else { Message::Unchoke }, out);
         let Some(mut dropped) = dropped else { return };
         // BEP 6: choke first, then a reject for each request that stood, unless it may stand.

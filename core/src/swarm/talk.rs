@@ -149,7 +149,7 @@ impl Swarm {
         match message {
             Message::Choke => self.pick(now, picker::Input::Choked { peer }, out),
             Message::Unchoke => self.pick(now, picker::Input::Unchoked { peer }, out),
-            Message::Interested => self.choose(now, choker::Input::Interested { peer }, out),
+            Message::Interested => self.on_interested(now, key, out),
             Message::NotInterested => self.choose(now, choker::Input::NotInterested { peer }, out),
             Message::Have(piece) => {
                 self.pick(now, picker::Input::Have { peer, piece }, out);
@@ -160,7 +160,6 @@ impl Swarm {
                 if let Some(pieces) = Bitfield::from_bytes(&bits, self.geometry.pieces()) {
                     self.pick(now, picker::Input::Bitfield { peer, pieces }, out);
                     self.note_completion(now, key, out);
-                    self.allow_fast(now, key, out);
                     self.leave_if_useless(key);
                 }
             }
@@ -168,7 +167,6 @@ impl Swarm {
                 let pieces = Bitfield::new(self.geometry.pieces());
                 self.pick(now, picker::Input::Bitfield { peer, pieces }, out);
                 self.note_completion(now, key, out);
-                self.allow_fast(now, key, out);
             }
             Message::HaveAll => {
                 self.pick(now, picker::Input::HaveAll { peer }, out);
@@ -310,6 +308,7 @@ impl Swarm {
     /// round takes one out for good, so there is an end.
     pub(super) fn dismiss(&mut self, now: Instant, out: &mut Outbox<Action>) {
         while let Some((key, why)) = self.leaving.pop() {
+            self.withdraw_suggestions(key, true);
             let Some(peer) = self.peers.remove(key) else { continue };
             if self.by_id.get(&peer.info.peer_id) == Some(&key) {
                 self.by_id.remove(&peer.info.peer_id);

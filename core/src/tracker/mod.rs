@@ -244,10 +244,11 @@ pub enum Retry {
 pub fn words(bytes: &[u8]) -> String {
     let mut words = String::new();
     for letter in String::from_utf8_lossy(bytes).chars() {
+        let letter = if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
         if words.len() + letter.len_utf8() > MAX_REASON_BYTES {
             break;
         }
-        words.push(if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter });
+        words.push(letter);
     }
     words
 }
@@ -260,6 +261,7 @@ mod tests {
     fn words_for_people_are_short_and_carry_no_controls() {
         assert_eq!(words(b"gone\x1b[2J\n\xff"), "gone\u{fffd}[2J\u{fffd}\u{fffd}");
         let long = words("é".repeat(64 * 1024).as_bytes());
+        assert!(words(&[7; 64 * 1024]).len() <= MAX_REASON_BYTES);
         assert_eq!((long.len(), long.chars().all(|letter| letter == 'é')), (MAX_REASON_BYTES, true));
     }
 }

@@ -1,10 +1,11 @@
-//! A host of the simulated world: an engine with its disk and its clock, or an attacker.
+//! A host of the simulated world: an engine with its disk and its clock, an attacker, or a tracker.
 
 use crate::{
     content::Content,
     disk::{Disk, DiskConfig, VolumeId},
     hostile::{self, Attacker},
     net::{ConnId, Link, Reach},
+    world::Hub,
 };
 use convoy_core::{
     Deadline, Instant, Machine, Outbox, Random,
@@ -43,6 +44,7 @@ pub(crate) struct Host {
 pub(crate) enum Who {
     Peer(Box<Peer>),
     Attacker(Box<Raw>),
+    Tracker(Box<Hub>),
 }
 
 /// An honest peer.
@@ -105,14 +107,14 @@ impl Host {
     pub(crate) const fn peer(&self) -> Option<&Peer> {
         match &self.who {
             Who::Peer(peer) => Some(peer),
-            Who::Attacker(_) => None,
+            Who::Attacker(_) | Who::Tracker(_) => None,
         }
     }
 
     pub(crate) const fn peer_mut(&mut self) -> Option<&mut Peer> {
         match &mut self.who {
             Who::Peer(peer) => Some(peer),
-            Who::Attacker(_) => None,
+            Who::Attacker(_) | Who::Tracker(_) => None,
         }
     }
 
@@ -124,6 +126,7 @@ impl Host {
                 Some(Deadline { at: shifted(deadline.at, peer.clock_offset.saturating_neg()), ..deadline })
             }
             Who::Attacker(raw) => raw.machine.poll_timeout(),
+            Who::Tracker(hub) => hub.machine.as_ref()?.poll_timeout(),
         }
     }
 }

@@ -7,14 +7,17 @@ use convoy_core::{
     id::{InfoHash, PeerId},
     metadata, mse, pex, picker,
     serial::Hex,
-    swarm, wire,
+    swarm,
+    tracker::announcer,
+    wire,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use std::convert::Infallible;
 
 /// The machines by name, and the type of the configuration of each.
-pub const MACHINES: [(&str, &str); 12] = [
+pub const MACHINES: [(&str, &str); 13] = [
+    ("announcer", "Announcer"),
     ("choker", "choker::Config"),
     ("engine", "engine::Config"),
     ("holepunch", "holepunch::Config"),
@@ -28,6 +31,16 @@ pub const MACHINES: [(&str, &str); 12] = [
     ("wire_initiator", "Initiator"),
     ("wire_responder", "Responder"),
 ];
+
+/// What an announcer is built from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Announcer {
+    /// How trackers are asked.
+    pub config: announcer::Config,
+    /// Their URLs.
+    pub tiers: Vec<Vec<String>>,
+}
 
 /// What an initiator of [`mse`] is built from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -101,6 +114,10 @@ pub(super) fn build(
 ) -> serde_json::Result<Option<Box<dyn Life>>> {
     let config = config.get();
     Ok(Some(match machine {
+        "announcer" => {
+            let Announcer { config, tiers } = serde_json::from_str(config)?;
+            live(announcer::Announcer::new(config, tiers, seed), never)
+        }
         "choker" => live(choker::Choker::new(serde_json::from_str(config)?, seed), never),
         "engine" => live(engine::Engine::new(serde_json::from_str(config)?, seed), never),
         "holepunch" => live(holepunch::Holepunch::new(serde_json::from_str(config)?), never),

@@ -38,7 +38,7 @@ mod read;
 mod tests;
 mod write;
 
-pub use build::{Connection, Initiator, MACHINES, MseInitiator, MseResponder, Responder};
+pub use build::{Announcer, Connection, Initiator, MACHINES, MseInitiator, MseResponder, Responder};
 pub use difference::Difference;
 pub use read::{Fault, Reason, Report, check_file, replay};
 pub use write::TraceWriter;

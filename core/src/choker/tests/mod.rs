@@ -176,18 +176,41 @@ fn newcomers_are_drawn_three_times_as_often() {
 }
 
 #[test]
-fn bad_input_17_flapping_interest_costs_bounded_work_and_is_not_toggled() {
+fn bad_input_17_flapping_interest_costs_two_actions_each_time_at_most() {
     let mut world = World::new(Config { slots: 1, optimistic_slots: 0, ..Config::default() });
     let peers = world.join_interested(3);
-    let mut actions = 0;
     for _ in 0..10_000 {
         for peer in peers.iter().copied() {
-            actions += world.input(Input::NotInterested { peer }).len();
-            actions += world.input(Input::Interested { peer }).len();
+            let actions = world.input(Input::NotInterested { peer }).len()
+                + world.input(Input::Interested { peer }).len();
+            assert!(actions <= 2, "{actions} actions");
         }
         world.run(Duration::from_millis(1));
     }
-    assert!(actions <= 3 * 2, "{actions} actions in ten seconds");
+}
+
+#[test]
+fn bad_input_17_whoever_flaps_takes_nothing_from_who_is_served() {
+    let mut world = World::new(Config { slots: 1, optimistic_slots: 0, ..Config::default() });
+    let peers = world.join_interested(3);
+    for _ in 0..9_999 {
+        for peer in peers[1..].iter().copied() {
+            assert_eq!(world.input(Input::NotInterested { peer }), []);
+            assert_eq!(world.input(Input::Interested { peer }), []);
+        }
+        assert_eq!(world.run(Duration::from_millis(1)), []);
+    }
+}
+
+#[test]
+fn who_was_choked_while_it_wanted_nothing_is_served_again_as_soon_as_it_wants() {
+    let mut world = World::new(Config { slots: 1, optimistic_slots: 0, ..Config::default() });
+    let peers = world.join_interested(2);
+    world.input(Input::NotInterested { peer: peers[0] });
+    assert_eq!(world.unchoked(&peers), [false, true]);
+    world.input(Input::NotInterested { peer: peers[1] });
+    let actions = world.input(Input::Interested { peer: peers[0] });
+    assert_eq!(actions, [Action::Choke { peer: peers[1] }, Action::Unchoke { peer: peers[0] }]);
 }
 
 #[test]

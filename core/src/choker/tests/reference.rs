@@ -220,7 +220,8 @@ impl Reference {
                 assert!(account.urgent_until.is_none() || unchoke, "{action:?} is urgent");
                 assert!(account.has_rested(now, config) || (!unchoke && !wanted), "{action:?} too soon");
                 assert!(wanted || !unchoke, "{action:?} is not wanted");
-                (account.unchoked, account.toggled, account.waits) = (unchoke, Some(now), false);
+                account.toggled = (unchoke || wanted).then_some(now);
+                (account.unchoked, account.waits) = (unchoke, false);
                 if unchoke {
                     account.taken = 0;
                 } else {

@@ -10,6 +10,7 @@ mod losses;
 mod magnets;
 mod players;
 mod poison;
+mod trackers;
 mod world;
 
 use super::{Command, Config, Event, Input, PeerEnd, State, StreamError};

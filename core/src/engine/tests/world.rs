@@ -7,6 +7,10 @@ use crate::{
     id::{AcceptTicket, FileIndex, InfoHash, StreamId, TorrentId},
     metainfo::Info,
     storage::{Completion, FileStamp, Operation, StorageError},
+    tracker::{
+        self, AnnounceRequest, Counts,
+        udp::{self, ConnectionId, Request},
+    },
 };
 use alloc::{
     boxed::Box,
@@ -28,6 +32,9 @@ pub(super) struct World {
     /// What befalls the connections, in the order in which they come about; those beyond live on.
     pub(super) faults: Vec<Fault>,
     pub(super) connections: Vec<Connection>,
+    /// What trackers were told, by whom, and which of them say nothing.
+    pub(super) announces: Vec<(usize, SocketAddr, AnnounceRequest)>,
+    pub(super) silent_trackers: Vec<SocketAddr>,
     /// Streams that were adopted, and whose other end is the test.
     pub(super) strangers: Vec<StreamId>,
     queue: BinaryHeap<Reverse<(Instant, u64, usize)>>,
@@ -87,6 +94,8 @@ impl World {
             hosts: Vec::new(),
             faults: Vec::new(),
             connections: Vec::new(),
+            announces: Vec::new(),
+            silent_trackers: Vec::new(),
             strangers: Vec::new(),
             queue: BinaryHeap::new(),
             pending: BTreeMap::new(),
@@ -121,11 +130,17 @@ impl World {
     }
 
     pub(super) fn add_with(&mut self, host: usize, info: &Info, plan: Plan, peers: &[usize]) {
+        let add = self.prepared(host, info, plan, peers);
+        self.command(host, Command::Add(Box::new(add)));
+    }
+
+    /// What a host is told to begin with a torrent.
+    pub(super) fn prepared(&self, host: usize, info: &Info, plan: Plan, peers: &[usize]) -> AddTorrent {
         let on_disk = |index: usize| {
             let file = self.hosts[host].disk.get(&FileIndex(index as u32))?;
             Some(FileStamp { size: file.len() as u64, mtime: 1 })
         };
-        let add = AddTorrent {
+        AddTorrent {
             info: info.clone(),
             resume: None,
             on_disk: (0..info.files.len()).map(on_disk).collect(),
@@ -134,8 +149,7 @@ impl World {
             peers: peers.iter().map(|peer| self.hosts[*peer].address).collect(),
             web_seeds: Vec::new(),
             trackers: Vec::new(),
-        };
-        self.command(host, Command::Add(Box::new(add)));
+        }
     }
 
     pub(super) fn command(&mut self, host: usize, command: Command) {
@@ -237,15 +251,44 @@ impl World {
             Action::Fetch { .. } | Action::FetchMore { .. } | Action::CancelFetch { .. } => {
                 unreachable!("no web seed is known")
             }
-            Action::Get { .. }
-            | Action::CancelGet { .. }
-            | Action::Resolve { .. }
-            | Action::SendTo { .. } => {
-                unreachable!("no tracker is known")
+            Action::Get { .. } | Action::CancelGet { .. } | Action::Resolve { .. } => {
+                unreachable!("no tracker speaks HTTP, or has a name")
             }
+            Action::SendTo { to, data } => self.ask_tracker(host, to, &data),
             Action::SaveResume { have, clean, .. } => self.hosts[host].saved = Some((have, clean)),
             Action::Event(event) => self.hosts[host].events.push(event),
         }
+    }
+
+    /// A tracker answers with everybody who is there.
+    fn ask_tracker(&mut self, host: usize, from: SocketAddr, packet: &[u8]) {
+        let (transaction, response) = match Request::decode(packet).expect("a request") {
+            Request::Connect { transaction } => (transaction, udp::Response::Connect(ConnectionId(9))),
+            Request::Announce { transaction, announce, .. } => {
+                self.announces.push((host, from, announce));
+                let counts = Counts { seeders: Some(1), leechers: Some(1), completed: None };
+                let peers = self.present_at(from, &announce, host);
+                (transaction, udp::Response::Announce { interval_s: 60, counts, peers, ic: None })
+            }
+            Request::Scrape { .. } => unreachable!("engines do not scrape"),
+        };
+        if !self.silent_trackers.contains(&from) {
+            let mut data = Vec::new();
+            response.encode(transaction, &mut data);
+            self.later(host, 2 * WIRE, Input::Datagram { from, data: data.into() });
+        }
+    }
+
+    fn present_at(&self, tracker: SocketAddr, asked: &AnnounceRequest, asker: usize) -> Vec<SocketAddr> {
+        let mut present = BTreeMap::new();
+        for (host, at, announce) in &self.announces {
+            if *at == tracker && announce.info_hash == asked.info_hash {
+                let address = SocketAddr::new(self.hosts[*host].address.ip(), announce.port);
+                present.insert(*host, (address, announce.event != tracker::Event::Stopped));
+            }
+        }
+        present.remove(&asker);
+        present.into_values().filter(|(_, there)| *there).map(|(address, _)| address).collect()
     }
 
     fn connect(&mut self, host: usize, stream: StreamId, remote: SocketAddr) {

@@ -24,6 +24,18 @@ fn a_suggested_piece_comes_first_among_those_of_its_tier() {
 }
 
 #[test]
+fn a_suggested_piece_that_is_no_longer_rare_comes_in_its_turn() {
+    let mut world = World::of_pieces(2);
+    let peer = world.join(true);
+    let other = world.join(true);
+    world.tell(Input::Suggested { peer, piece: PieceIndex(1) });
+    world.tell(Input::Have { peer: other, piece: PieceIndex(1) });
+    world.tell(Input::HaveAll { peer });
+    world.tell(Input::Unchoked { peer });
+    assert_eq!(pieces(&world.asked(peer)), [0], "one has it that need not come from here");
+}
+
+#[test]
 fn an_allowed_piece_is_asked_for_while_the_peer_chokes_us() {
     let mut world = World::of_pieces(30);
     let peer = world.join(true);

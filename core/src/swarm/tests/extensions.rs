@@ -1,8 +1,9 @@
 //! BEP 6, 9, 10, 21, 52 and 54, as far as a swarm has a part in them.
 
-use super::{CHOKE, INTERESTED, Table, UNCHOKE, request};
+use super::{CHOKE, INTERESTED, Table, UNCHOKE, request, setup_of};
 use crate::{
     bitfield::Bitfield,
+    choker,
     id::{BLOCK_LENGTH, InfoHash, PeerKey},
     swarm::{
         Action, Input, PeerEnd, Setup, Swarm, Torrent,
@@ -58,6 +59,13 @@ fn fetching() -> Table {
     table
 }
 
+/// A seed that serves nobody.
+fn without_slots() -> Table {
+    let (mut setup, content) = setup_of(true);
+    setup.config.choker = choker::Config { slots: 0, optimistic_slots: 0, ..choker::Config::default() };
+    Table::of(setup, content)
+}
+
 fn none() -> Bitfield {
     Bitfield::new(PIECES)
 }
@@ -75,9 +83,10 @@ pub(super) fn join_as(table: &mut Table, number: u32) -> PeerKey {
 
 #[test]
 fn a_choked_newcomer_is_told_what_it_may_have_and_gets_it_three_times() {
-    let mut table = Table::new(true);
+    let mut table = without_slots();
     let peer = table.join(1, true);
-    let allowed = allowed(&table.hear(peer, HAVE_NONE));
+    assert!(allowed(&table.hear(peer, HAVE_NONE)).is_empty(), "it may be served, for all we know");
+    let allowed = allowed(&table.hear(peer, INTERESTED));
     assert_eq!(allowed.len(), PIECES as usize, "ten, or all there are");
     table.sent(peer);
     for copy in 0..3 {
@@ -94,8 +103,17 @@ fn a_choked_newcomer_is_told_what_it_may_have_and_gets_it_three_times() {
 }
 
 #[test]
-fn a_choke_leaves_requests_for_allowed_pieces_standing() {
+fn who_is_served_is_allowed_nothing_beyond() {
     let mut table = Table::new(true);
+    let peer = table.join(1, true);
+    table.hear(peer, HAVE_NONE);
+    let said = table.hear(peer, INTERESTED);
+    assert!(said.iter().any(|message| message == UNCHOKE) && allowed(&said).is_empty(), "{said:?}");
+}
+
+#[test]
+fn a_choke_leaves_requests_for_allowed_pieces_standing() {
+    let mut table = without_slots();
     table.swarm.config.upload_memory = 0; // nothing is read: requests stay in the queue
     let peer = table.join(1, true);
     table.hear(peer, HAVE_NONE);
@@ -117,9 +135,10 @@ fn a_choke_leaves_requests_for_allowed_pieces_standing() {
 
 #[test]
 fn who_has_much_is_allowed_nothing_while_choked() {
-    let mut table = Table::new(true);
+    let mut table = without_slots();
     let peer = table.join(1, false);
-    assert!(allowed(&table.hear(peer, &[0, 0, 0, 2, 5, 0x80])).is_empty(), "it does not speak BEP 6");
+    table.hear(peer, &[0, 0, 0, 2, 5, 0x80]);
+    assert!(allowed(&table.hear(peer, INTERESTED)).is_empty(), "it does not speak BEP 6");
 }
 
 #[test]

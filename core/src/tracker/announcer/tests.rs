@@ -388,9 +388,8 @@ fn a_tracker_hears_its_id_again() {
     for answer in [id(256), response(), id(257)] {
         world.answer_with("http://a", answer);
         world.now = world.now + 30 * MINUTE;
-        said.extend(world.timeout().into_iter().filter_map(|action| match action {
-            Action::Ask { tracker_id, .. } => tracker_id,
-            _ => None,
+        said.extend(world.timeout().into_iter().filter_map(|action| {
+            if let Action::Ask { tracker_id, .. } = action { tracker_id } else { None }
         }));
     }
     assert_eq!(said, vec!["i".repeat(256); 3], "kept where none is said, and not replaced by one too long");
@@ -463,13 +462,10 @@ fn refused(retry: Retry) -> Failure {
 
 /// Who is asked, and what is said.
 fn asks(actions: &[Action]) -> Vec<String> {
-    let asks = actions.iter().filter_map(|action| match action {
-        Action::Ask { url, event: Event::None, .. } => Some(url.clone()),
-        Action::Ask { url, event, .. } => {
-            let event = format!("{event:?}").to_lowercase();
-            Some(format!("{url} {event}"))
-        }
-        _ => None,
+    let asks = actions.iter().filter_map(|action| {
+        let Action::Ask { url, event, .. } = action else { return None };
+        let event = if *event == Event::None { String::new() } else { format!(" {event:?}").to_lowercase() };
+        Some(format!("{url}{event}"))
     });
     asks.collect()
 }
@@ -479,10 +475,7 @@ fn url_of(ask: &str) -> &str {
 }
 
 fn shown(action: Action) -> Option<TrackerStatus> {
-    match action {
-        Action::Tracker(status) => Some(*status),
-        _ => None,
-    }
+    if let Action::Tracker(status) = action { Some(*status) } else { None }
 }
 
 /// An announcer, those it asks, and the time.
@@ -584,11 +577,10 @@ impl World {
 
     fn note(&mut self, actions: Vec<Action>) -> Vec<Action> {
         for action in &actions {
-            match action {
-                Action::Ask { url, token, .. } => self.asked.push((url.clone(), *token)),
-                Action::Tracker(status) => self.shown.push((**status).clone()),
-                _ => {}
+            if let Action::Ask { url, token, .. } = action {
+                self.asked.push((url.clone(), *token));
             }
+            self.shown.extend(shown(action.clone()));
         }
         actions
     }

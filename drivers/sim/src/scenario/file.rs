@@ -101,6 +101,9 @@ pub struct Group {
     /// How much of unfinished pieces their engines keep in memory; the rest is read back to be hashed.
     #[serde(default = "hash_memory")]
     pub hash_memory: Size,
+    /// Whether the number of peers that they serve at once follows their uplink.
+    #[serde(default)]
+    pub adaptive_slots: bool,
     /// Whether their streams are encrypted: dealt out in turn.
     #[serde(default = "disabled")]
     pub encryption: Vec<Encryption>,

@@ -17,6 +17,7 @@ use crate::{
 use convoy_core::{
     Instant,
     bitfield::Bitfield,
+    choker,
     engine::{self, Command, Event, Memory},
     id::PieceIndex,
     storage::Geometry,
@@ -105,7 +106,9 @@ impl Stage for WorldStage {
             self.world.add_attacker(attack, &self.content, host.link, host.reach)
         } else {
             let engine = engine::Config::default();
-            let swarm = swarm::Config { hash_memory: host.hash_memory, ..engine.swarm };
+            let adaptive = host.adaptive_slots.then(choker::Adaptive::default);
+            let choker = choker::Config { adaptive, ..engine.swarm.choker };
+            let swarm = swarm::Config { hash_memory: host.hash_memory, choker, ..engine.swarm };
             let id = self.world.add_peer(PeerConfig {
                 engine: engine::Config { encryption: host.encryption, swarm, ..engine },
                 link: host.link,

@@ -65,6 +65,8 @@ pub struct HostPlan {
     pub disk: DiskConfig,
     /// How many bytes of unfinished pieces its engine keeps.
     pub hash_memory: usize,
+    /// Whether the number of peers that it serves at once follows its uplink.
+    pub adaptive_slots: bool,
     /// Whether its streams are encrypted.
     pub encryption: mse::Config,
 }
@@ -299,6 +301,7 @@ fn draw_host(group: &file::Group, place: u32, random: &mut Random) -> HostPlan {
             capacity: None,
         },
         hash_memory: group.hash_memory.0 as usize,
+        adaptive_slots: group.adaptive_slots,
         encryption: encryption(
             group.encryption[place % turns],
             group.encryption_level[place / turns % group.encryption_level.len()],

@@ -7,6 +7,11 @@
 //! ```
 
 mod attacker;
+#[cfg(test)]
+mod tests;
+mod tracker;
+
+pub(crate) use tracker::Hub;
 
 use crate::{
     content::Content,
@@ -243,6 +248,10 @@ impl World {
                 torrents.into_iter().for_each(|torrent| self.begin_torrent(host, torrent));
             }
             Who::Attacker(_) => self.attack(host, hostile::Input::Start),
+            Who::Tracker(hub) => {
+                hub.start();
+                self.net.bind_datagram(host, port);
+            }
         }
     }
 
@@ -284,7 +293,7 @@ impl World {
         match self.hosts.get(host.0 as usize).map(|host| &host.who) {
             Some(Who::Peer(_)) => self.command(host, Command::AddPeer { info_hash, remote }),
             Some(Who::Attacker(_)) => self.attack(host, hostile::Input::Known { remote }),
-            None => {}
+            Some(Who::Tracker(_)) | None => {}
         }
     }
 
@@ -388,6 +397,7 @@ impl World {
                 self.counts.calls += 1;
                 self.carry_attack(host);
             }
+            Who::Tracker(_) => self.attend_tracker(host, None),
         }
     }
 
@@ -408,6 +418,7 @@ impl World {
                     self.attack(host, input);
                 }
             }
+            Who::Tracker(_) => self.attend_tracker(host, Some(kind)),
         }
     }
 
@@ -452,6 +463,7 @@ impl World {
                 raw.conns.clear();
                 raw.streams.clear();
             }
+            Who::Tracker(hub) => hub.machine = None,
         }
         self.deadlines.set(host.0 as usize, None);
     }

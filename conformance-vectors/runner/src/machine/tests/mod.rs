@@ -1,5 +1,6 @@
 //! Machines recorded into vectors, and what replaying them finds.
 
+mod announcer;
 mod choker;
 mod engine;
 mod exchange;
