@@ -25,6 +25,7 @@ pub mod picker;
 mod reached;
 pub mod resume;
 pub mod swarm;
+pub mod tracker;
 mod tree;
 pub mod wire;
 
@@ -34,7 +35,7 @@ pub use reached::Reached;
 pub type Target = (&'static str, fn(&[u8]) -> Reached);
 
 /// All of them.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("bencode", bencode::run),
     ("metainfo", metainfo::run),
     ("magnet", magnet::run),
@@ -49,6 +50,7 @@ pub const TARGETS: [Target; 16] = [
     ("metadata", metadata::run),
     ("pex", pex::run),
     ("holepunch", holepunch::run),
+    ("tracker", tracker::run),
     ("swarm", swarm::run),
     ("engine", engine::run),
 ];

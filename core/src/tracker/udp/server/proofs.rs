@@ -9,7 +9,7 @@ use siphasher::sip::SipHasher13;
 /// Proofs side by side: a new one takes the place of the oldest of these.
 const WAYS: usize = 4;
 
-/// Sets of them: 256 KiB in all, and 16,384 players who have announced within two minutes.
+/// Sets of them: 256 KiB in all, and room for 16,384 players who have announced within two minutes.
 const SETS: usize = 1 << 12;
 
 /// What a token that was good has proven: this socket, which got this connection id, is this player in this
