@@ -1,6 +1,7 @@
 //! `convoy tracker` as people run it: what it says, what it reads, and how it ends.
 
 use convoy_core::{
+    Random,
     id::{InfoHash, PeerId},
     tracker::{
         AnnounceRequest, Counts, Event,
@@ -141,6 +142,49 @@ fn each_service_says_where_it_listens() {
     }
 }
 
+#[test]
+fn a_hundred_thousand_random_packets_leave_it_alive_and_no_bigger() {
+    let scratch = Scratch::new();
+    let mut tracker = tracker(&scratch).arg("--unlimited").spawn();
+    let addr = address(&mut tracker);
+    flood(addr, 10_000);
+    let before = tracker.peak_memory();
+    flood(addr, 100_000);
+    let grown = tracker.peak_memory() - before;
+    assert!(grown < 4 << 20, "grown by {grown} bytes");
+    assert_eq!(scrape(addr).seeders, Some(0), "alive");
+}
+
+/// Sends garbage, much of it behind a good connection id and the number of an action.
+fn flood(tracker: SocketAddr, packets: u32) {
+    let (socket, ConnectionId(connection)) = connect(tracker);
+    socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a time-out");
+    let mut random = Random::new([1; 32]);
+    let (mut packet, mut reply) = ([0; 600], [0; 2048]);
+    for number in 0..packets {
+        random.fill_public(&mut packet);
+        if number % 4 > 0 {
+            packet[..8].copy_from_slice(&connection.to_be_bytes());
+        }
+        if number % 4 > 1 {
+            packet[8..12].copy_from_slice(&random.below(5).to_be_bytes());
+        }
+        let length = random.below(600) as usize;
+        socket.send(&packet[..length]).expect("sent");
+        if number % 32 == 0 {
+            // An answer to this one says that nothing before it was lost.
+            let mut question = Vec::new();
+            Request::Connect { transaction: TransactionId(number) }.encode(&mut question);
+            socket.send(&question).expect("sent");
+            while socket
+                .recv(&mut reply)
+                .is_ok_and(|length| Response::transaction(&reply[..length]) != Some(TransactionId(number)))
+            {
+            }
+        }
+    }
+}
+
 /// `convoy tracker`, on any UDP port of loopback.
 fn tracker(scratch: &Scratch) -> Convoy {
     Convoy::new(scratch, "tracker").args(&["--udp", "127.0.0.1:0", "--workers", "2"])
@@ -198,18 +242,24 @@ fn scrape(tracker: SocketAddr) -> Counts {
 
 /// Asks for a connection id, and then what it is for.
 fn ask<'a>(tracker: SocketAddr, question: impl FnOnce(ConnectionId) -> Request<'a>) -> Response {
+    let (socket, connection) = connect(tracker);
+    exchange(&socket, &question(connection))
+}
+
+fn connect(tracker: SocketAddr) -> (UdpSocket, ConnectionId) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
     socket.connect(tracker).expect("loopback");
     socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
-    let exchange = |request: &Request<'_>| {
-        let (mut packet, mut reply) = (Vec::new(), [0; 2048]);
-        request.encode(&mut packet);
-        socket.send(&packet).expect("sent");
-        let length = socket.recv(&mut reply).expect("an answer");
-        Response::decode(&reply[..length], Asked { ipv6: false, ic: false }).expect("an answer").1
-    };
-    match exchange(&Request::Connect { transaction: TransactionId(1) }) {
-        Response::Connect(connection) => exchange(&question(connection)),
+    match exchange(&socket, &Request::Connect { transaction: TransactionId(1) }) {
+        Response::Connect(connection) => (socket, connection),
         other => panic!("{other:?}"),
     }
+}
+
+fn exchange(socket: &UdpSocket, request: &Request<'_>) -> Response {
+    let (mut packet, mut reply) = (Vec::new(), [0; 2048]);
+    request.encode(&mut packet);
+    socket.send(&packet).expect("sent");
+    let length = socket.recv(&mut reply).expect("an answer");
+    Response::decode(&reply[..length], Asked { ipv6: false, ic: false }).expect("an answer").1
 }
