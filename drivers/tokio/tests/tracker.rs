@@ -1,7 +1,6 @@
 //! The tracker over real sockets on loopback.
 
 use convoy_core::{
-    Random,
     id::{InfoHash, PeerId},
     tracker::{
         AnnounceRequest, Counts, Event,
@@ -15,7 +14,6 @@ use std::{
     fs,
     io::{self, Read, Write},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
-    thread,
     time::Duration,
 };
 
@@ -189,56 +187,6 @@ fn a_state_that_cannot_be_written_is_told_of_at_the_start() {
         panic!("it began");
     };
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
-}
-
-#[test]
-fn a_hundred_thousand_random_packets_leave_it_alive_and_no_bigger() {
-    let tracker = start(Config { udp: loopback(), workers: 1, unlimited: true, ..Config::default() });
-    let addr = tracker.udp().expect("UDP");
-    let client = Client::connect(addr);
-    let mut random = Random::new([1; 32]);
-    flood(&client, &mut random, 10_000);
-    let before = resident();
-    flood(&client, &mut random, 100_000);
-    let grown = resident().saturating_sub(before);
-    assert!(grown < 4 << 20, "grown by {grown} bytes");
-    assert_eq!(client.scrape(InfoHash([0; 20])), counts(0, 0), "alive");
-}
-
-/// Sends garbage, some of it behind a good connection id or under the name of an action.
-fn flood(client: &Client, random: &mut Random, packets: u32) {
-    let mut packet = [0; 600];
-    for number in 0..packets {
-        random.fill_public(&mut packet);
-        if number % 4 > 0 {
-            packet[..8].copy_from_slice(&client.connection.0.to_be_bytes());
-        }
-        if number % 4 > 1 {
-            packet[8..12].copy_from_slice(&random.below(5).to_be_bytes());
-        }
-        let length = random.below(600) as usize;
-        // Nobody reads the answers: what does not fit is lost.
-        client.socket.send(&packet[..length]).expect("a socket");
-        if number % 64 == 0 {
-            // So that the tracker is not only busy with losing what comes.
-            thread::yield_now();
-        }
-    }
-    drain(client);
-}
-
-/// Reads until nothing comes any more.
-fn drain(client: &Client) {
-    client.socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a time-out");
-    while client.socket.recv(&mut [0; 2048]).is_ok() {}
-    client.socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-}
-
-/// Bytes of memory that this process has.
-fn resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("this process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }
 
 fn start(config: Config) -> Tracker {

@@ -9,8 +9,8 @@ use tracing::{error, warn};
 /// How often each store is looked after.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// How many peers and swarms of each store are looked at in a round: microseconds under its lock, and all of
-/// two million in a quarter of an hour.
+/// How many peers and swarms of each store are looked at in a round: some five microseconds under its lock, and
+/// all of two million in half a minute.
 const BUDGET: u32 = 1024;
 
 /// How often the state is saved besides at the end: what a crash may cost.
