@@ -13,10 +13,11 @@
 //! - [`client`]: asks one tracker one question, whatever its URL says it speaks.
 //! - [`udp`]: BEP 15, with BEP 41 and the IC block, client and server.
 //! - [`http`]: BEP 3, 7, 23, 24, 31, 48, client and server, as values.
-//! - [`store`]: who is in which swarm; [`access`]: who may know it.
+//! - [`store`]: who is in which swarm; [`access`]: who may know it; [`budgets`]: what it may cost.
 
 pub mod access;
 pub mod announcer;
+pub mod budgets;
 pub mod client;
 pub mod http;
 pub mod store;

@@ -2,6 +2,7 @@
 //! that verbs share, `CONVOY_`, the verb and the flag's name for the others.
 
 mod ask;
+mod tracker;
 
 use crate::{
     config::{PeerAddr, SeedBytes},
@@ -16,6 +17,7 @@ use clap::{
 use convoy_core::mse;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf};
+pub(crate) use tracker::Tracker;
 
 /// Moves files between peers: a BitTorrent-compatible client.
 #[derive(Debug, Parser)]
@@ -65,6 +67,8 @@ pub(crate) enum Verb {
     Announce(Announce),
     /// Ask a torrent's trackers how many share it
     Scrape(Scrape),
+    /// Run a tracker, until Ctrl-C
+    Tracker(Tracker),
     /// Run a whole swarm on this machine and check what it delivers
     Demo(Demo),
     /// Run a simulated swarm: the same seed gives the same life
@@ -510,6 +514,9 @@ mod tests {
             "convoy download x.torrent --tracker udp://host:1/announce,http://host/announce --proxy http://host:8080",
             "convoy announce x.torrent --tracker udp://host:1 --port 7000 --state stopped --seeder --num-want 5",
             "convoy scrape magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567",
+            "convoy tracker",
+            "convoy tracker --udp 127.0.0.1:0 --http [::]:6969 --metrics [::1]:9 --workers 1 --unlimited",
+            "convoy tracker --members members.toml --rules rules.toml --state FILE --interval 15m",
             "convoy completions zsh",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
@@ -523,6 +530,8 @@ mod tests {
         assert_eq!(parse("convoy seed x --peer ::1").unwrap_err().kind(), ErrorKind::ValueValidation);
         assert_eq!(parse("convoy download x --select a").unwrap_err().kind(), ErrorKind::ValueValidation);
         assert_eq!(parse("convoy download x --seed-time 30").unwrap_err().kind(), ErrorKind::ValueValidation);
+        assert_eq!(parse("convoy tracker --interval 1s").unwrap_err().kind(), ErrorKind::ValueValidation);
+        assert_eq!(parse("convoy tracker --udp here").unwrap_err().kind(), ErrorKind::ValueValidation);
         assert_eq!(parse("convoy dht").unwrap_err().kind(), ErrorKind::InvalidSubcommand);
         assert_eq!(
             parse("convoy create x --date --no-date").unwrap_err().kind(),

@@ -5,7 +5,7 @@
 use crate::{
     args::{Encryption, EncryptionLevel, NodeOptions, mse_config},
     failure::Failure,
-    units::{ByteSize, Ratio, Span},
+    units::{ByteSize, Ratio, Span, bytes_from_hex},
     wish::{Priority, Selection},
 };
 use convoy_core::engine;
@@ -249,17 +249,7 @@ impl FromStr for SeedBytes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "a seed is 64 hex digits (32 bytes)".to_owned();
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        if pairs.len() != 32 || !rest.is_empty() {
-            return Err(wrong());
-        }
-        let digit = |digit: u8| char::from(digit).to_digit(16).ok_or_else(wrong);
-        let mut seed = convoy_core::Seed::default();
-        for (byte, &[high, low]) in seed.iter_mut().zip(pairs) {
-            *byte = (digit(high)? << 4 | digit(low)?) as u8;
-        }
-        Ok(Self(seed))
+        bytes_from_hex(text).map(Self).ok_or_else(|| "a seed is 64 hex digits (32 bytes)".into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM and SIGHUP.
 
 use crate::failure::Failure;
 
@@ -29,6 +29,46 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+/// Hears when somebody wants the program to read its files again.
+pub(crate) struct Reloads {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Reloads {
+    /// Takes SIGHUP over: from now on it stops nothing by itself.
+    ///
+    /// # Errors
+    /// The system would not.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
+        let hangup = hangup.map_err(|error| Failure::new(format!("cannot listen for SIGHUP: {error}")))?;
+        Ok(Self { hangup })
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        self.hangup.recv().await;
+    }
+}
+
+#[cfg(not(unix))]
+impl Reloads {
+    /// There is no such signal.
+    ///
+    /// # Errors
+    /// None.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        Ok(Self {})
+    }
+
+    /// Waits for ever.
+    pub(crate) async fn next(&mut self) {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -148,6 +148,20 @@ impl fmt::Display for Eta {
     }
 }
 
+/// `N` bytes, as twice as many hex digits.
+pub(crate) fn bytes_from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let mut bytes = [0; N];
+    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = (digit(high)? << 4 | digit(low)?) as u8;
+    }
+    Some(bytes)
+}
+
 /// A length of time: typed as `90s`, `30m` or `1h 30m`, and shown so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

@@ -12,6 +12,8 @@
 //!
 //! It carries the engine's actions out and brings their outcomes back. It decides nothing.
 //!
+//! A [`tracker`] is something else: threads of its own that answer whoever asks.
+//!
 //! ```no_run
 //! use convoy_core::{engine::Event, metainfo::Metainfo};
 //! use convoy_tokio::{AddTorrent, NodeConfig, NodeEvent};
@@ -40,6 +42,7 @@ mod outside;
 mod pool;
 mod resume;
 mod stream;
+pub mod tracker;
 
 pub use ask::ask;
 use convoy_core::{

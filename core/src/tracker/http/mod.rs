@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   client                                            server
-//!     announce_url ──── GET /announce?info_hash=… ────▶
+//!     announce_url ──── GET /announce?info_hash=… ────▶ Server::answer
 //!     read_announce ◀────────── bencode ─────────────── write_announce, write_failure
-//!     scrape_url ────── GET /scrape?info_hash=… ──────▶
+//!     scrape_url ────── GET /scrape?info_hash=… ──────▶ Server::answer
 //!     read_scrape ◀──────────── bencode ─────────────── write_scrape, write_failure
 //! ```
 //!
@@ -15,15 +15,19 @@
 //! assert_eq!(url.as_deref(), Some("http://tracker.example/scrape?info_hash=an%20info-hash%3A%20raw..."));
 //! ```
 
+mod query;
 mod reply;
 mod request;
 mod response;
+mod server;
 #[cfg(test)]
 mod tests;
 
+pub use query::MAX_QUERY_BYTES;
 pub use reply::{PeerForm, write_announce, write_failure, write_scrape};
 pub use request::{Encryption, Extras, announce_url, scrape_url};
 pub use response::{MAX_BODY_BYTES, MAX_TRACKER_ID_BYTES, read_announce, read_scrape};
+pub use server::{Reply, Server, ServerConfig};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 

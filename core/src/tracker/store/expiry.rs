@@ -20,13 +20,13 @@ pub(super) struct Walk {
     pub(super) rows: u32,
 }
 
-/// Of whom a swarm's lists are.
+/// Of whom a swarm's lists are. The numbers are those in a [`snapshot`](super::snapshot).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum List {
-    LeechersV4,
-    SeedersV4,
-    LeechersV6,
-    SeedersV6,
+    LeechersV4 = 0,
+    SeedersV4 = 1,
+    LeechersV6 = 2,
+    SeedersV6 = 3,
 }
 
 impl List {

@@ -3,10 +3,12 @@
 //! A swarm has a table for its leechers and one for its seeders, of each address family. Rows lie side by
 //! side (`table`), so that others can be drawn by lot (`lottery`) and a walk through all of them, a few
 //! rows at every announce, forgets who has gone silent (`expiry`). Nothing here takes longer where there
-//! is more of it, but for the copy when a table's memory moves.
+//! is more of it, but for the copy when a table's memory moves. [`snapshot`] carries
+//! all over a restart.
 
 mod expiry;
 mod lottery;
+pub mod snapshot;
 mod swarm;
 mod table;
 #[cfg(test)]
@@ -160,7 +162,12 @@ impl Store {
     /// The time by the store's own clock, in seconds. It begins one expiry before the driver's, so that there
     /// is a time for everybody who was seen before a restart.
     fn seconds(&mut self, now: Instant) -> Seconds {
-        let since_epoch = self.clock.advance(now) - Instant::ZERO;
+        let now = self.clock.advance(now);
+        self.seconds_at(now)
+    }
+
+    fn seconds_at(&self, now: Instant) -> Seconds {
+        let since_epoch = self.clock.latest().max(now) - Instant::ZERO;
         seconds(since_epoch).saturating_add(self.expiry())
     }
 

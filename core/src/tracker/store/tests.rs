@@ -273,11 +273,11 @@ fn between(
     Ok(())
 }
 
-fn store() -> Store {
+pub(super) fn store() -> Store {
     Store::new(Config::default(), [3; 32])
 }
 
-fn visit(number: u16, seeder: bool) -> Visit {
+pub(super) fn visit(number: u16, seeder: bool) -> Visit {
     Visit { info_hash: SWARM, peer: peer(number), seeder, event: Event::None, want: 50 }
 }
 
@@ -290,7 +290,7 @@ fn peers<const N: usize>(numbers: [u16; N]) -> [SocketAddr; N] {
 }
 
 /// Whom a visitor is told of, in order.
-fn announce(store: &mut Store, now: Instant, visit: &Visit) -> Vec<SocketAddr> {
+pub(super) fn announce(store: &mut Store, now: Instant, visit: &Visit) -> Vec<SocketAddr> {
     let mut named = vec![];
     store.announce(now, visit, &mut named);
     sorted(&named, visit)

@@ -14,6 +14,7 @@
 pub mod client;
 mod message;
 mod options;
+pub mod server;
 #[cfg(test)]
 mod tests;
 
@@ -23,3 +24,6 @@ pub use message::{
     Request, Response, TransactionId, announce_options,
 };
 pub use options::{IcBlock, url_data};
+pub use server::{
+    Answered, Budget, MAX_REPLY, Server, ServerConfig, Silence, TokenUse, Tracker, VERIFICATION_UNITS,
+};

@@ -25,7 +25,12 @@ use std::{
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event<'a> {
     /// Peers can reach us.
-    Listening { addr: SocketAddr },
+    Listening {
+        addr: SocketAddr,
+        /// `tracker`: `udp`, `http` or `metrics`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        service: Option<&'static str>,
+    },
     /// Peers cannot reach us; we can still dial them.
     NotListening { why: String },
     /// Peers are being asked what a torrent is; `name` is the link's, or the info-hash.
@@ -315,6 +320,10 @@ pub(crate) enum Event<'a> {
         rate: u64,
         nodes: &'a [DemoNode],
     },
+    /// `tracker`: who may know of what was read; `again` when it was not the first time.
+    AccessRead { swarms: usize, members: usize, again: bool },
+    /// `tracker`: who was in which swarm before a restart.
+    StateRead { swarms: usize, peers: usize },
     /// `sim`: the end.
     SimSummary {
         scenario: &'a str,

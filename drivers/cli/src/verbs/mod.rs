@@ -10,6 +10,7 @@ mod replay;
 mod seed;
 mod session;
 mod sim;
+mod tracker;
 mod vectors;
 mod verify;
 
@@ -48,6 +49,7 @@ pub(crate) async fn run(verb: Verb, reporter: &Arc<Reporter>) -> Result<(), Fail
         Verb::Scrape(scrape) => {
             unless_interrupted(reporter, move |reporter| ask::scrape(&scrape, reporter)).await
         }
+        Verb::Tracker(tracker) => tracker::run(tracker, reporter).await,
         Verb::Sim(sim) => unless_interrupted(reporter, move |reporter| sim::run(&sim, reporter)).await,
         Verb::Replay(replay) => {
             unless_interrupted(reporter, move |reporter| replay::run(&replay, reporter)).await

@@ -1,14 +1,30 @@
-use super::{super::*, client::announce};
+use super::{
+    super::{query::Query, *},
+    client::announce,
+    server::Naive,
+};
 use crate::{
-    id::InfoHash,
-    tracker::{AnnounceResponse, Counts, Failure, Retry},
+    id::{InfoHash, PeerId},
+    time::Instant,
+    tracker::{AnnounceRequest, AnnounceResponse, Counts, Event, Failure, Retry, access::Access},
 };
 use alloc::{string::String, vec::Vec};
 use core::{
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+fn request() -> impl Strategy<Value = AnnounceRequest> {
+    let events = [Event::None, Event::Completed, Event::Started, Event::Stopped, Event::Paused];
+    let who = (any::<[u8; 20]>(), any::<[u8; 20]>(), 1_u16..);
+    let how_much = (any::<u64>(), any::<u64>(), any::<u64>());
+    let rest = (select(events.to_vec()), any::<u32>(), option::of(any::<u32>()));
+    (who, how_much, rest).prop_map(|(who, (uploaded, downloaded, left), (event, key, num_want))| {
+        let (info_hash, peer_id, port) = (InfoHash(who.0), PeerId(who.1), who.2);
+        AnnounceRequest { info_hash, peer_id, port, uploaded, downloaded, left, event, key, num_want }
+    })
+}
 
 fn counts() -> impl Strategy<Value = Counts> {
     let count = || option::of(any::<u32>());
@@ -50,7 +66,33 @@ fn retry() -> impl Strategy<Value = Retry> {
     prop_oneof![Just(Retry::Unsaid), Just(Retry::Never), after]
 }
 
+/// Queries that are nearly right, or quite.
+fn query() -> impl Strategy<Value = String> {
+    let right = ["info_hash=%00aaaaaaaaaaaaaaaaaa%ff", "peer_id=-IC0100-abcdefghijkl", "port=1", "compact=0"];
+    let part = prop_oneof![
+        3 => select(right.to_vec()).prop_map(String::from),
+        1 => "(info_hash|peer_id|port|left|key)=(%[0-9a-g]{2}|[ -~é]){0,21}",
+    ];
+    let path = select(["/announce?", "/scrape?", "/?", ""].to_vec());
+    (path, vec(part, 0..9)).prop_map(|(path, parts)| [path, &parts.join("&")].concat())
+}
+
 proptest! {
+    #[test]
+    fn an_announce_is_read_as_it_was_asked(request in request()) {
+        let url = announce_url("http://h/announce", &request, &Extras::default()).unwrap();
+        let query = Query::read(url.split_once('?').unwrap().1).unwrap();
+        prop_assert_eq!(query.announce(), Ok(request));
+        prop_assert!(query.is_compact());
+    }
+
+    #[test]
+    fn a_scrape_is_read_as_it_was_asked(hashes in vec(any::<[u8; 20]>().prop_map(InfoHash), 1..=MAX_SCRAPE)) {
+        let url = scrape_url("http://h/announce", &hashes).unwrap();
+        prop_assert!(url.len() <= MAX_QUERY_BYTES);
+        prop_assert_eq!(Query::read(url.split_once('?').unwrap().1).unwrap().info_hashes(), Ok(hashes));
+    }
+
     #[test]
     fn an_answer_is_read_as_it_was_written(response in response(), host in "[a-z.-]{1,9}[a-z]") {
         let body = write_announce(&response, PeerForm::Compact);
@@ -89,5 +131,15 @@ proptest! {
     fn random_bytes_never_panic(bytes in vec(any::<u8>(), 0..99), text in any::<String>(), status: u16) {
         let _ = (read_announce(status, &bytes), read_scrape(status, &bytes, &[InfoHash([1; 20])]));
         let _ = (announce_url(&text, &announce(), &Extras::default()), scrape_url(&text, &[InfoHash([1; 20])]));
+    }
+
+    #[test]
+    fn random_queries_are_answered_and_never_panic(queries in vec(query(), 1..9), source: IpAddr) {
+        let (mut server, mut swarms) = (Server::new(ServerConfig::default(), [1; 32]), Naive::default());
+        for query in &queries {
+            let reply = server.answer(Instant::ZERO, source, query, &mut swarms, &Access::open());
+            let answer = read_announce(reply.status, &reply.body);
+            prop_assert!(answer != Err(Failure::Malformed), "{:?}", reply);
+        }
     }
 }

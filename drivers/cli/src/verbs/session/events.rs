@@ -42,7 +42,7 @@ impl Session<'_> {
     fn handle(&mut self, event: Event) -> Next {
         match event {
             Event::Listening { local } => {
-                self.reporter.event(&Line::Listening { addr: local });
+                self.reporter.event(&Line::Listening { addr: local, service: None });
                 self.reporter.note(format_args!("listening on {local}"));
                 GO_ON
             }
