@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Transmission, qBittorrent or rTorrent as a peer for tests: TCP on loopback, every kind of discovery off.
+"""Transmission, qBittorrent or rTorrent as a peer for tests: TCP on loopback, every kind of discovery off but
+the torrent's trackers.
 
   daemon_peer.py transmission|qbittorrent|rtorrent seed|download TORRENT DIR --home DIR [--encryption rc4] [--peer ADDR]
 
@@ -198,9 +199,11 @@ class Rtorrent(Client):
         if self.rc4:
             encryption += ",require,require_RC4"
         torrent = self.home / "x.torrent"
-        # It refuses a torrent without a tracker: nobody listens at this one.
-        tracker = b"8:announce27:http://127.0.0.1:1/announce"
-        torrent.write_bytes(b"d" + tracker + pathlib.Path(self.a.torrent).read_bytes()[1:])
+        metainfo = pathlib.Path(self.a.torrent).read_bytes()
+        if not metainfo.startswith(b"d8:announce"):
+            # It refuses a torrent without a tracker: nobody listens at this one.
+            metainfo = b"d8:announce27:http://127.0.0.1:1/announce" + metainfo[1:]
+        torrent.write_bytes(metainfo)
         # A path of a socket may have no more than 107 bytes, so control goes over TCP.
         config = self.home / "rtorrent.rc"
         (self.home / "session").mkdir()
@@ -209,7 +212,7 @@ class Rtorrent(Client):
             "network.bind_address.set = 127.0.0.1", "network.local_address.set = 127.0.0.1",
             f"network.port_range.set = {self.port}-{self.port}", "network.port_random.set = no",
             f"network.scgi.open_port = 127.0.0.1:{self.control}", "dht.mode.set = disable",
-            "protocol.pex.set = no", "trackers.use_udp.set = no", f"protocol.encryption.set = {encryption}", "",
+            "protocol.pex.set = no", f"protocol.encryption.set = {encryption}", "",
         ]))
         # It wants a terminal. What it draws there is read, or it would stop.
         terminal, own_end = pty.openpty()

@@ -134,6 +134,12 @@ impl Libtorrent {
         Self::ready(&mut command)
     }
 
+    /// The same, from ::1, where only trackers tell of peers.
+    #[must_use]
+    pub fn download_v6(torrent: &Path, dir: &Path) -> Peer {
+        Self::ready(Self::command("download").arg(torrent).arg(dir).args(["--linger", "--ipv6"]))
+    }
+
     fn ready(command: &mut Command) -> Peer {
         ready(Process::spawn("libtorrent", command))
     }

@@ -204,12 +204,13 @@ impl Asker {
         next: &mut impl FnMut(&Self, u32, &mut Vec<u8>) -> bool,
     ) -> bool {
         question.clear();
-        if next(self, slot, question) {
+        let asked = next(self, slot, question);
+        if asked {
             self.send(question);
         } else {
             question.clear();
         }
-        !question.is_empty()
+        asked
     }
 
     fn send(&self, question: &[u8]) {
