@@ -1,4 +1,4 @@
-//! The nodes of the demo, and who sent what to whom.
+//! The nodes of the demo and the tracker at which they meet, and who sent what to whom.
 
 use crate::{failure::Failure, output::Reporter};
 use convoy_core::{
@@ -7,8 +7,12 @@ use convoy_core::{
     id::PeerId,
     metainfo::Info,
     mse,
+    tracker::{access::Access, announcer::TrackerState},
 };
-use convoy_tokio::{AddTorrent, Node, NodeConfig, NodeEvent};
+use convoy_tokio::{
+    AddTorrent, Node, NodeConfig, NodeEvent,
+    tracker::{self, Tracker},
+};
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
@@ -29,6 +33,8 @@ const INBOX: usize = 1024;
 /// All nodes; the seed is the first.
 pub(super) struct Swarm<'a> {
     info: Info,
+    /// Dropped behind the nodes, who tell it that they leave.
+    tracker: Tracker,
     members: Vec<Member>,
     inbox: mpsc::Receiver<(usize, Event)>,
     began: Instant,
@@ -52,12 +58,15 @@ pub(super) struct Member {
     node: Node,
     listens: Option<SocketAddr>,
     ready: bool,
+    /// Whether the tracker tells others of it.
+    announced: bool,
     /// Who is at the other end of a stream.
     peers: BTreeMap<SocketAddr, usize>,
 }
 
 impl<'a> Swarm<'a> {
-    /// Starts the seed, lets it check its data, and lets the leechers loose.
+    /// Starts a tracker and the seed, lets it check its data and announce itself, and lets the leechers loose:
+    /// they know nothing but where the tracker is.
     ///
     /// # Errors
     /// A node cannot listen, or something goes wrong with its files.
@@ -71,21 +80,18 @@ impl<'a> Swarm<'a> {
     ) -> Result<Self, Failure> {
         let (mail, inbox) = mpsc::channel(INBOX);
         let began = Instant::now();
-        let mut swarm = Self { info: info.clone(), members: Vec::new(), inbox, began, reporter };
+        let tracker = start_tracker()?;
+        let mut swarm = Self { info: info.clone(), tracker, members: Vec::new(), inbox, began, reporter };
         for number in 0..=leechers {
             let member = Member::start(number, leechers + 1, scratch, encryption, random, mail.clone())?;
             swarm.members.push(member);
         }
         drop(mail);
         swarm.wait(|members| members.iter().all(|member| member.listens.is_some())).await?;
-        swarm.add(0, Vec::new());
-        swarm.wait(|members| members.first().is_some_and(|seed| seed.ready)).await?;
+        swarm.add(0);
+        swarm.wait(|members| members.first().is_some_and(|seed| seed.ready && seed.announced)).await?;
         swarm.began = Instant::now();
-        let listens: Vec<SocketAddr> = swarm.members.iter().filter_map(|member| member.listens).collect();
-        for number in 1..=leechers {
-            // One of two is enough to dial the other.
-            swarm.add(number, listens.iter().copied().take(number).collect());
-        }
+        (1..=leechers).for_each(|number| swarm.add(number));
         Ok(swarm)
     }
 
@@ -117,9 +123,11 @@ impl<'a> Swarm<'a> {
         self.members
     }
 
-    fn add(&self, member: usize, peers: Vec<SocketAddr>) {
+    fn add(&self, member: usize) {
         let Member { node, folder, .. } = &self.members[member];
-        node.add(AddTorrent { peers, ..AddTorrent::new(self.info.clone(), folder) });
+        let trackers = self.tracker.udp().map(|addr| vec![format!("udp://{addr}/announce")]);
+        let trackers = trackers.into_iter().collect();
+        node.add(AddTorrent { trackers, ..AddTorrent::new(self.info.clone(), folder) });
     }
 
     /// Handles events until `done`.
@@ -150,6 +158,7 @@ impl<'a> Swarm<'a> {
                 return Err(Failure::new(format!("{} cannot listen on loopback: {error}", member.name)));
             }
             Event::Checked { have, .. } => member.ready = have.is_full(),
+            Event::Tracker { status, .. } => member.announced |= status.state == TrackerState::Working,
             Event::PeerConnected { peer, .. } => member.meet(&peer, count),
             Event::PeerGone { peer, .. } => member.sent += peer.uploaded_bytes,
             Event::PieceVerified { from: Some(from), .. } => member.credit(from),
@@ -199,10 +208,23 @@ impl Member {
                 }
             }
         });
-        let (took, progress, listens, ready, sent) = (None, None, None, false, 0);
+        let (took, progress, listens, ready, announced, sent) = (None, None, None, false, false, 0);
         let (pieces_from, peers) = (vec![0; of], BTreeMap::new());
         let statistics = Statistics::default();
-        Ok(Self { name, folder, took, progress, sent, pieces_from, statistics, node, listens, ready, peers })
+        Ok(Self {
+            name,
+            folder,
+            took,
+            progress,
+            sent,
+            pieces_from,
+            statistics,
+            node,
+            listens,
+            ready,
+            announced,
+            peers,
+        })
     }
 
     /// Learns who is at the other end of a stream.
@@ -218,6 +240,14 @@ impl Member {
             *count += 1;
         }
     }
+}
+
+/// A tracker on loopback.
+fn start_tracker() -> Result<Tracker, Failure> {
+    let udp = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let config = tracker::Config { udp, workers: 1, ..tracker::Config::default() };
+    Tracker::start(&config, Access::open())
+        .map_err(|error| Failure::new(format!("cannot start a tracker: {error}")))
 }
 
 /// How the peer ids of a member begin, so that others can tell it from its neighbours.
