@@ -4,6 +4,7 @@ use crate::{dial::canonical, http};
 use bytes::{Bytes, BytesMut};
 use convoy_core::fetch::{FetchError, Response};
 use reqwest::Client;
+use socket2::SockRef;
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -84,7 +85,8 @@ impl Datagrams {
                 .map(Rc::new);
         }
         let socket = known.as_ref()?;
-        if let Err(error) = socket.try_send_to(data, to) {
+        // Not through the event loop, which would first have to hear that a new socket can be written to.
+        if let Err(error) = SockRef::from(&**socket).send_to(data, &to.into()) {
             // It is lost, then: whoever sent it asks again.
             debug!(%to, %error, "datagram not sent");
         }

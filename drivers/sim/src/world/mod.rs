@@ -7,6 +7,7 @@
 //! ```
 
 mod attacker;
+mod outside;
 #[cfg(test)]
 mod tests;
 mod tracker;
@@ -26,7 +27,6 @@ use convoy_core::{
     Deadline, Instant, Machine, Random, Seed,
     deadlines::Deadlines,
     engine::{Action, Command, Config, Engine, Event, Input, StreamError},
-    fetch::{FetchError, Fetched},
     id::{AcceptTicket, ComputeToken, InfoHash, StreamId, TorrentId},
     storage::{Completion, HashOutcome},
 };
@@ -34,12 +34,6 @@ use std::{cmp::Reverse, collections::BinaryHeap, mem, net::SocketAddr, rc::Rc, t
 
 /// From the wish to listen to its answer.
 const LISTEN_DELAY: Duration = Duration::from_micros(50);
-
-/// From where hosts send datagrams.
-const DATAGRAM_PORT: u16 = 6881;
-
-/// How long a server takes to refuse a connection.
-const FETCH_DELAY: Duration = Duration::from_millis(20);
 
 /// Sees every call of every engine, for those who write it down.
 pub trait Observer {
@@ -349,11 +343,6 @@ impl World {
         self.due.push(Reverse((at, self.tasks_given, slot)));
     }
 
-    /// Gives a host an answer from a world that has little to give.
-    fn answer(&mut self, host: HostId, input: Input) {
-        self.later(self.now + FETCH_DELAY, host, What::Answered(Box::new(input)));
-    }
-
     fn on_task(&mut self, task: Task) {
         let Task { host, life, what } = task;
         if self.hosts.get(host.0 as usize).is_none_or(|host| host.life != life) {
@@ -542,23 +531,10 @@ impl World {
                     self.net.close(now, conn);
                 }
             }
-            // No web server is simulated: nobody listens where one is asked.
-            Action::Fetch { torrent, token, .. } => {
-                let what = Fetched::Failed(FetchError::Connect);
-                self.answer(host, Input::Fetched { torrent, token, what });
-            }
-            Action::Get { token, .. } => {
-                self.answer(host, Input::Got { token, result: Err(FetchError::Connect) });
-            }
-            // Nor are there names.
-            Action::Resolve { token, .. } => {
-                self.answer(host, Input::Resolved { token, addrs: Vec::new() });
+            Action::Fetch { .. } | Action::Get { .. } | Action::Resolve { .. } | Action::SendTo { .. } => {
+                self.ask_outside(host, action);
             }
             Action::FetchMore { .. } | Action::CancelFetch { .. } | Action::CancelGet { .. } => {}
-            Action::SendTo { to, data } => {
-                self.net.bind_datagram(host, DATAGRAM_PORT);
-                self.net.send_datagram(now, host, DATAGRAM_PORT, to, data);
-            }
             Action::Open { torrent, info_hash } => drop(peer.open.insert(torrent, info_hash)),
             Action::Release { torrent } => drop(peer.open.remove(&torrent)),
             Action::SaveResume { torrent, have, clean } => {
