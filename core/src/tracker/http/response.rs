@@ -59,7 +59,12 @@ pub fn read_announce(status: u16, body: &[u8]) -> Result<AnnounceResponse, Failu
 pub fn read_scrape(status: u16, body: &[u8], asked: &[InfoHash]) -> Result<Vec<Counts>, Failure> {
     read(status, body, |answer| {
         let swarms = answer.get(b"files")?.dict()?;
-        let of = |info_hash: &InfoHash| swarms.get(&info_hash.0).and_then(Value::dict);
+        // npm's bittorrent-tracker writes the info-hash as if it were text: 28 bytes of UTF-8, or so.
+        let only = || match (asked, swarms.iter().next()) {
+            ([_], Some((_, value))) if swarms.iter().count() == 1 => value.dict(),
+            _ => None,
+        };
+        let of = |info_hash: &InfoHash| swarms.get(&info_hash.0).and_then(Value::dict).or_else(only);
         Some(asked.iter().map(|info_hash| of(info_hash).as_ref().map(counts).unwrap_or_default()).collect())
     })
 }

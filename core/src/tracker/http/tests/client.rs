@@ -176,6 +176,15 @@ fn a_scrape_is_read_in_the_order_asked() {
 }
 
 #[test]
+fn the_one_swarm_of_a_scrape_for_one_is_that_whatever_it_is_called() {
+    let body = b"d5:filesd4:\xc2\x89\xc2\xabd8:completei1eeee";
+    let counts = Counts { seeders: Some(1), ..Counts::default() };
+    assert_eq!(read_scrape(200, body, &[InfoHash([7; 20])]), Ok([counts].into()));
+    let unknown = [Counts::default(); 2];
+    assert_eq!(read_scrape(200, body, &[InfoHash([7; 20]); 2]), Ok(unknown.into()));
+}
+
+#[test]
 fn bad_input_35_intervals_of_any_length_are_kept_for_the_announcer_to_clamp() {
     for (said, read) in [(0_i64, Some(0)), (1 << 31, Some(1 << 31)), (-1, None), (i64::MIN, None)] {
         let body = format!("d8:intervali{said}e12:min intervali{said}ee");

@@ -6,9 +6,9 @@
 //!                              silence   nobody   were no such swarm
 //! ```
 //!
-//! A source that has not yet shown a [connection id](connections) gets no more bytes than it sent. What it
+//! A source that has not yet shown a connection id gets no more bytes than it sent. What it
 //! then [costs](Budget) is bounded. A signature is verified when it can change the answer, and then
-//! [once](proofs) for all announces that come from one socket under one connection id.
+//! once for all announces that come from one socket under one connection id.
 //!
 //! Who is not invited to a swarm is answered as for one that does not exist, byte for byte, and not stored;
 //! so the trailer's flag for a good token is 0 too, and counts are of the others. A token is not even verified
