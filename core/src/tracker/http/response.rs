@@ -6,7 +6,7 @@ use crate::{
     id::InfoHash,
     tracker::{AnnounceResponse, Counts, Failure, MAX_PEERS, Retry, words},
 };
-use alloc::{borrow::ToOwned, vec::Vec};
+use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::{
     net::{IpAddr, SocketAddr},
     time::Duration,
@@ -59,12 +59,13 @@ pub fn read_announce(status: u16, body: &[u8]) -> Result<AnnounceResponse, Failu
 pub fn read_scrape(status: u16, body: &[u8], asked: &[InfoHash]) -> Result<Vec<Counts>, Failure> {
     read(status, body, |answer| {
         let swarms = answer.get(b"files")?.dict()?;
-        // npm's bittorrent-tracker writes the info-hash as if it were text: 28 bytes of UTF-8, or so.
-        let only = || match (asked, swarms.iter().next()) {
-            ([_], Some((_, value))) if swarms.iter().count() == 1 => value.dict(),
-            _ => None,
+        // npm's bittorrent-tracker writes an info-hash as if it were text: its bytes as letters, in UTF-8.
+        let as_text =
+            |info_hash: &InfoHash| info_hash.0.iter().map(|byte| char::from(*byte)).collect::<String>();
+        let find = |info_hash: &InfoHash| {
+            swarms.get(&info_hash.0).or_else(|| swarms.get(as_text(info_hash).as_bytes()))
         };
-        let of = |info_hash: &InfoHash| swarms.get(&info_hash.0).and_then(Value::dict).or_else(only);
+        let of = |info_hash: &InfoHash| find(info_hash).and_then(Value::dict);
         Some(asked.iter().map(|info_hash| of(info_hash).as_ref().map(counts).unwrap_or_default()).collect())
     })
 }
