@@ -27,6 +27,7 @@ pub mod resume;
 pub mod swarm;
 pub mod tracker;
 mod tree;
+pub mod udp_client;
 pub mod wire;
 
 pub use reached::Reached;
@@ -35,7 +36,7 @@ pub use reached::Reached;
 pub type Target = (&'static str, fn(&[u8]) -> Reached);
 
 /// All of them.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("bencode", bencode::run),
     ("metainfo", metainfo::run),
     ("magnet", magnet::run),
@@ -51,6 +52,7 @@ pub const TARGETS: [Target; 17] = [
     ("pex", pex::run),
     ("holepunch", holepunch::run),
     ("tracker", tracker::run),
+    ("udp_client", udp_client::run),
     ("swarm", swarm::run),
     ("engine", engine::run),
 ];
