@@ -26,6 +26,7 @@ mod reached;
 pub mod resume;
 pub mod swarm;
 pub mod tracker;
+pub mod tracker_client;
 mod tree;
 pub mod udp_client;
 pub mod wire;
@@ -36,7 +37,7 @@ pub use reached::Reached;
 pub type Target = (&'static str, fn(&[u8]) -> Reached);
 
 /// All of them.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     ("bencode", bencode::run),
     ("metainfo", metainfo::run),
     ("magnet", magnet::run),
@@ -53,6 +54,7 @@ pub const TARGETS: [Target; 18] = [
     ("holepunch", holepunch::run),
     ("tracker", tracker::run),
     ("udp_client", udp_client::run),
+    ("tracker_client", tracker_client::run),
     ("swarm", swarm::run),
     ("engine", engine::run),
 ];
