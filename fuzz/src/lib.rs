@@ -27,6 +27,7 @@ pub mod resume;
 pub mod swarm;
 pub mod tracker;
 pub mod tracker_client;
+pub mod tracker_http;
 mod tree;
 pub mod udp_client;
 pub mod wire;
@@ -37,7 +38,7 @@ pub use reached::Reached;
 pub type Target = (&'static str, fn(&[u8]) -> Reached);
 
 /// All of them.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     ("bencode", bencode::run),
     ("metainfo", metainfo::run),
     ("magnet", magnet::run),
@@ -55,6 +56,7 @@ pub const TARGETS: [Target; 19] = [
     ("tracker", tracker::run),
     ("udp_client", udp_client::run),
     ("tracker_client", tracker_client::run),
+    ("tracker_http", tracker_http::run),
     ("swarm", swarm::run),
     ("engine", engine::run),
 ];
