@@ -7,6 +7,7 @@
 //! Parsers get either the bytes themselves or a value that [`arbitrary`] makes of them. Machines live a
 //! whole life under the law harness of core: its dice draw from the bytes what happens next, and when.
 
+pub mod announcer;
 pub mod bencode;
 pub mod choker;
 pub mod engine;
@@ -38,7 +39,7 @@ pub use reached::Reached;
 pub type Target = (&'static str, fn(&[u8]) -> Reached);
 
 /// All of them.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     ("bencode", bencode::run),
     ("metainfo", metainfo::run),
     ("magnet", magnet::run),
@@ -57,6 +58,7 @@ pub const TARGETS: [Target; 20] = [
     ("udp_client", udp_client::run),
     ("tracker_client", tracker_client::run),
     ("tracker_http", tracker_http::run),
+    ("announcer", announcer::run),
     ("swarm", swarm::run),
     ("engine", engine::run),
 ];
