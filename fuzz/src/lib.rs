@@ -7,6 +7,7 @@
 //! Parsers get either the bytes themselves or a value that [`arbitrary`] makes of them. Machines live a
 //! whole life under the law harness of core: its dice draw from the bytes what happens next, and when.
 
+pub mod announcer;
 pub mod bencode;
 pub mod choker;
 pub mod engine;
@@ -26,7 +27,10 @@ mod reached;
 pub mod resume;
 pub mod swarm;
 pub mod tracker;
+pub mod tracker_client;
+pub mod tracker_http;
 mod tree;
+pub mod udp_client;
 pub mod wire;
 
 pub use reached::Reached;
@@ -35,7 +39,7 @@ pub use reached::Reached;
 pub type Target = (&'static str, fn(&[u8]) -> Reached);
 
 /// All of them.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 21] = [
     ("bencode", bencode::run),
     ("metainfo", metainfo::run),
     ("magnet", magnet::run),
@@ -51,6 +55,10 @@ pub const TARGETS: [Target; 17] = [
     ("pex", pex::run),
     ("holepunch", holepunch::run),
     ("tracker", tracker::run),
+    ("udp_client", udp_client::run),
+    ("tracker_client", tracker_client::run),
+    ("tracker_http", tracker_http::run),
+    ("announcer", announcer::run),
     ("swarm", swarm::run),
     ("engine", engine::run),
 ];
