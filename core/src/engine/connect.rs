@@ -41,16 +41,15 @@ impl Engine {
         // what makes up for a wake-up that was not given to this torrent.
         let soonest = now + self.config.redial_after;
         let next = torrent.candidates.next().filter(|_| open);
+        torrent.knows_nobody = next.is_none_or(|at| at > now);
         let next = next.map(|at| Deadline { at: if at <= now { soonest } else { at }, why: "dial" });
         self.dial_deadlines.set(id.index(), next);
+        self.follow(now, id, out);
     }
 
     pub(super) fn dial_slot(&mut self, now: Instant, slot: usize, out: &mut Outbox<Action>) {
         match self.torrents.key_from(slot).filter(|id| id.index() == slot) {
-            Some(id) => {
-                self.dial(now, id, out);
-                self.follow(now, id, out);
-            }
+            Some(id) => self.dial(now, id, out),
             None => self.dial_deadlines.set(slot, None),
         }
     }

@@ -106,6 +106,8 @@ pub(super) struct Torrent {
     pub(super) peer_id: PeerId,
     /// Whether it goes away as soon as it has stopped.
     pub(super) removing: bool,
+    /// Whether there was nobody left to dial when last we looked.
+    pub(super) knows_nobody: bool,
     /// Whether the swarm has stopped; the trackers may still have to be told.
     stopped: bool,
 }
@@ -357,6 +359,7 @@ impl Engine {
             rates: Rates::default(),
             peer_id,
             removing: false,
+            knows_nobody: false,
             stopped: false,
         });
         self.by_hash.insert(info_hash, id);

@@ -145,8 +145,7 @@ impl Engine {
             torrent.told = Told { state, peers_low: false };
             return self.tell_announcer(now, id, input, out);
         }
-        let candidates_left = torrent.candidates.next().is_some_and(|at| at <= now);
-        let peers_low = !complete && swarm.peers() < FEW_PEERS && !candidates_left;
+        let peers_low = !complete && swarm.peers() < FEW_PEERS && torrent.knows_nobody;
         if told.state == Announcing::Running && told.peers_low != peers_low {
             torrent.told.peers_low = peers_low;
             let low = if peers_low { announcer::Input::PeersLow } else { announcer::Input::PeersEnough };

@@ -223,7 +223,7 @@ impl Tracker {
             Retry::Unsaid => wait(backoff),
             Retry::After(time) => {
                 let time = time.min(MAX_INTERVAL);
-                self.floor = now + time;
+                self.floor = self.floor.max(now + time);
                 wait(backoff.max(time))
             }
             // Nor does it want to hear that we stop.
