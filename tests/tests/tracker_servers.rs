@@ -7,7 +7,11 @@ use convoy_tests::{
     trackers::{self, Tracker},
 };
 use serde_json::Value;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    thread,
+};
 
 /// The port that we say is ours.
 const PORT: u16 = 7;
@@ -100,4 +104,27 @@ fn aquatic_udp_is_asked_over_both_address_families() {
         let addr = SocketAddr::new(ip, free_addr().port());
         all_urls_lead_to_a_seed(&scratch, &payloads, &trackers::aquatic_udp(&scratch, addr));
     }
+}
+
+/// The name is nobody's: whoever asks for it at all has asked the proxy.
+#[test]
+fn http_trackers_are_asked_through_a_proxy() {
+    let (scratch, proxy) = (Scratch::new(), TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
+    let addr = proxy.local_addr().expect("an address");
+    let asked = thread::spawn(move || {
+        let (mut stream, _) = proxy.accept().expect("somebody comes");
+        let mut request = String::new();
+        BufReader::new(&stream).read_line(&mut request).expect("a request");
+        let body = "d8:intervali900e5:peers0:e";
+        let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all((head + body).as_bytes()).expect("it listens");
+        request
+    });
+    let info_hash = "01".repeat(20);
+    let asking = Convoy::new(&scratch, "announce").arg(&info_hash);
+    let asking =
+        asking.args(&["--tracker", "http://tracker.invalid/announce", "--proxy", &format!("http://{addr}")]);
+    assert_eq!(asking.spawn().wait_success().event("announced")["interval_s"], 900);
+    let request = asked.join().expect("it was asked");
+    assert!(request.starts_with("GET http://tracker.invalid/announce?info_hash=%01%01"), "{request}");
 }

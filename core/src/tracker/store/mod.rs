@@ -106,10 +106,10 @@ impl Config {
 /// let (info_hash, peer) = (InfoHash([1; 20]), "192.0.2.1:6881".parse()?);
 /// let visit = Visit { info_hash, peer, seeder: true, event: Event::Started, want: 50 };
 /// let mut peers = Vec::new();
-/// assert_eq!(store.announce(Instant::ZERO, &visit, &mut peers).seeders, Some(1));
+/// assert_eq!(store.announce(Instant::ZERO, &visit, &mut peers).seeders, Some(0), "it is alone");
 ///
 /// let visit = Visit { peer: "192.0.2.2:6881".parse()?, seeder: false, ..visit };
-/// store.announce(Instant::ZERO, &visit, &mut peers);
+/// assert_eq!(store.announce(Instant::ZERO, &visit, &mut peers).seeders, Some(1));
 /// assert_eq!(compact::read(&peers), Some(peer));
 /// # Ok::<(), core::net::AddrParseError>(())
 /// ```
