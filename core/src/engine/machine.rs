@@ -359,7 +359,7 @@ impl Engine {
             rates: Rates::default(),
             peer_id,
             removing: false,
-            knows_nobody: false,
+            knows_nobody: true,
             stopped: false,
         });
         self.by_hash.insert(info_hash, id);

@@ -133,17 +133,20 @@ impl Engine {
             return;
         }
         let complete = swarm.is_complete() && !swarm.is_fetching();
-        if swarm.is_open() != (told.state == Announcing::Running) {
-            let input = if swarm.is_open() {
-                announcer::Input::Start { complete }
-            } else if told.state == Announcing::Leaving {
-                return;
+        let open = swarm.is_open();
+        if !open && told.state == Announcing::Leaving {
+            return;
+        }
+        if open != (told.state == Announcing::Running) {
+            let (state, input) = if open {
+                (Announcing::Running, announcer::Input::Start { complete })
             } else {
-                announcer::Input::Stop
+                (Announcing::Leaving, announcer::Input::Stop)
             };
-            let state = if swarm.is_open() { Announcing::Running } else { Announcing::Leaving };
             torrent.told = Told { state, peers_low: false };
-            return self.tell_announcer(now, id, input, out);
+            self.tell_announcer(now, id, input, out);
+            // Whoever begins without peers may hear of nothing for long that would make us look again.
+            return self.follow(now, id, out);
         }
         let peers_low = !complete && swarm.peers() < FEW_PEERS && torrent.knows_nobody;
         if told.state == Announcing::Running && told.peers_low != peers_low {

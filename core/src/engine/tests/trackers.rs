@@ -123,6 +123,19 @@ fn a_link_finds_its_metadata_through_its_trackers() {
 }
 
 #[test]
+fn who_knows_nobody_asks_again_before_the_interval_is_over_and_a_seed_does_not() {
+    let (info, content) = torrent(100_000);
+    let mut world = World::new();
+    world.announce_interval_s = 1800;
+    let seed = seed(&mut world, &info, &content, &[1]);
+    let lonely = world.host(Config::default());
+    add(&mut world, lonely, &info, &[2]);
+    world.run(4 * MINUTE, |_| false);
+    assert!(told(&world, lonely, 2).len() >= 3, "{:?}", told(&world, lonely, 2));
+    assert_eq!(told(&world, seed, 1).len(), 1);
+}
+
+#[test]
 fn a_tracker_may_come_later() {
     let (info, content) = torrent(100_000);
     let mut world = World::new();

@@ -35,6 +35,8 @@ pub(super) struct World {
     /// What trackers were told, by whom, and which of them say nothing.
     pub(super) announces: Vec<(usize, SocketAddr, AnnounceRequest)>,
     pub(super) silent_trackers: Vec<SocketAddr>,
+    /// After how many seconds they want to hear of a host again.
+    pub(super) announce_interval_s: u32,
     /// Streams that were adopted, and whose other end is the test.
     pub(super) strangers: Vec<StreamId>,
     queue: BinaryHeap<Reverse<(Instant, u64, usize)>>,
@@ -96,6 +98,7 @@ impl World {
             connections: Vec::new(),
             announces: Vec::new(),
             silent_trackers: Vec::new(),
+            announce_interval_s: 60,
             strangers: Vec::new(),
             queue: BinaryHeap::new(),
             pending: BTreeMap::new(),
@@ -268,7 +271,10 @@ impl World {
                 self.announces.push((host, from, announce));
                 let counts = Counts { seeders: Some(1), leechers: Some(1), completed: None };
                 let peers = self.present_at(from, &announce, host);
-                (transaction, udp::Response::Announce { interval_s: 60, counts, peers, ic: None })
+                (
+                    transaction,
+                    udp::Response::Announce { interval_s: self.announce_interval_s, counts, peers, ic: None },
+                )
             }
             Request::Scrape { .. } => unreachable!("engines do not scrape"),
         };
