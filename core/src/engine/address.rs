@@ -1,5 +1,6 @@
 //! Where we are, as peers see us (`yourip` of BEP 10).
 
+use crate::wire::canonical_priority;
 use core::net::{IpAddr, SocketAddr};
 
 /// What most peers say of our address, for each family. One that lies moves nothing as long as more tell the
@@ -32,6 +33,12 @@ impl OwnAddress {
     pub(super) fn towards(&self, remote: SocketAddr, port: u16) -> Option<SocketAddr> {
         let leader = if remote.is_ipv4() { self.v4 } else { self.v6 };
         leader.map(|(ip, _)| SocketAddr::new(ip, port))
+    }
+
+    /// The priority of BEP 40 between us and somebody at `remote`.
+    pub(super) fn priority(&self, remote: SocketAddr) -> Option<u32> {
+        // The port counts only between peers at one address: whichever we have does.
+        self.towards(remote, 0).map(|own| canonical_priority(own, remote))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Addresses where a torrent's peers may listen, and when to try each next.
 
 use super::address::OwnAddress;
-use crate::{mse::Known, time::Instant, wire::canonical_priority};
+use crate::{mse::Known, time::Instant};
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
@@ -188,9 +188,7 @@ impl Candidates {
     }
 
     fn priority(&self, remote: SocketAddr) -> Reverse<u32> {
-        // The port counts only between peers at one address: whichever we have does.
-        let own = self.own.towards(remote, 0);
-        Reverse(own.map_or(0, |own| canonical_priority(own, remote)))
+        Reverse(self.own.priority(remote).unwrap_or(0))
     }
 
     pub(super) fn len(&self) -> usize {
