@@ -40,6 +40,12 @@ impl OwnAddress {
         // The port counts only between peers at one address: whichever we have does.
         self.towards(remote, 0).map(|own| canonical_priority(own, remote))
     }
+
+    /// Whether both believe the same, by however many votes.
+    pub(super) fn agrees(&self, other: &Self) -> bool {
+        let ips = |own: &Self| [own.v4, own.v6].map(|leader| leader.map(|(ip, _)| ip));
+        ips(self) == ips(other)
+    }
 }
 
 #[cfg(test)]

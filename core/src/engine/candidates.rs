@@ -53,7 +53,7 @@ enum Candidate {
 /// How a connection to a candidate ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// It was of use.
+    /// It was of use, or might have been.
     Useful,
     /// It failed, or was of no use.
     Useless,

@@ -60,7 +60,8 @@ pub struct Limits {
     pub torrents: usize,
     /// Streams, dialled and accepted, of all torrents.
     pub connections: usize,
-    /// Peers of one torrent.
+    /// Peers of one torrent. With so many, none is dialled, and who dials us takes the place of an idle one
+    /// of lower priority (BEP 40) or is refused.
     pub connections_per_torrent: usize,
     /// Dials under way.
     pub dials: usize,

@@ -167,7 +167,7 @@ impl Engine {
         }
     }
 
-    /// Answers a handshake that names a torrent; `None` if it is not one of ours that takes peers now.
+    /// Answers a handshake that names a torrent; `None` if it is not one of ours that takes this peer now.
     fn identify(
         &mut self,
         now: Instant,
@@ -176,12 +176,8 @@ impl Engine {
         shaken: &mut Outbox<HandshakeAction>,
     ) -> Option<Result<(), HandshakeError>> {
         let found = self.names.owner(&info_hash)?;
-        let torrent = self.torrents.get(found)?;
-        let full = torrent.swarm.peers() >= self.config.limits.connections_per_torrent;
-        if !torrent.swarm.is_open() || full {
-            return None;
-        }
-        let peer_id = torrent.peer_id;
+        let peer_id = self.torrents.get(found).filter(|torrent| torrent.swarm.is_open())?.peer_id;
+        self.place_for(now, found, id)?;
         let Stage::Handshaking { handshake, torrent } = &mut self.streams.slab.get_mut(id)?.stage else {
             return None;
         };
@@ -208,14 +204,20 @@ impl Engine {
         if self.torrents.get(torrent).is_some_and(|torrent| torrent.candidates.is_banned(remote, outgoing)) {
             return self.end_stream(now, id, &PeerEnd::CorruptPiece, out);
         }
+        let Some(place) = self.place_for(now, torrent, id) else {
+            return self.end_stream(now, id, &PeerEnd::TooMany, out);
+        };
         self.stream_deadlines.set(id.index(), None);
+        if let Some(stream) = self.streams.slab.get_mut(id) {
+            stream.joined = now;
+        }
         if outgoing && let Some(torrent) = self.torrents.get_mut(torrent) {
             torrent.candidates.note(remote, |known| known.plain = encryption == Encryption::None);
         }
         self.streams.advance(id, Stage::Joining { torrent });
         let reserved = our_bits().both(theirs);
         let joined = Joined { stream: id, remote, outgoing, encryption, peer_id, reserved, rest };
-        self.tell_swarm(now, torrent, swarm::Input::Joined(joined), out);
+        self.admit(now, torrent, joined, place, out);
     }
 
     pub(super) fn on_closed(
@@ -327,6 +329,9 @@ pub(super) const fn our_bits() -> Reserved {
 pub(super) const fn ending(why: &PeerEnd) -> Ending {
     if matches!(why, PeerEnd::BothSeeds) {
         return Ending::Done;
+    }
+    if matches!(why, PeerEnd::Displaced) {
+        return Ending::Useful;
     }
     let never = matches!(
         why,

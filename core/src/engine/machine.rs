@@ -104,6 +104,8 @@ pub(super) struct Torrent {
     rates: Rates,
     /// Our name in it: another in each, so that they cannot be told to be one.
     pub(super) peer_id: PeerId,
+    /// No peer gives up its place to another before that.
+    pub(super) next_displacement: Instant,
     /// Whether it goes away as soon as it has stopped.
     pub(super) removing: bool,
     /// Whether there was nobody left to dial when last we looked.
@@ -358,6 +360,7 @@ impl Engine {
             told: Told::default(),
             rates: Rates::default(),
             peer_id,
+            next_displacement: Instant::ZERO,
             removing: false,
             knows_nobody: true,
             stopped: false,

@@ -21,6 +21,7 @@ mod event;
 mod limit;
 mod machine;
 mod names;
+mod places;
 mod secure;
 mod statistics;
 mod streams;

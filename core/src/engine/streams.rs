@@ -1,5 +1,6 @@
 //! Streams, from the first byte to the last.
 
+use super::{address::OwnAddress, places::Ranking};
 use crate::{
     id::{PeerKey, StreamId, TorrentId},
     mse,
@@ -23,6 +24,8 @@ pub(super) struct Stream {
     pub(super) closed: bool,
     /// When its handshakes must be done.
     pub(super) give_up: Instant,
+    /// When they were; before that, zero.
+    pub(super) joined: Instant,
     /// How it was dialled.
     pub(super) attempt: Option<mse::Attempt>,
     /// What becomes of the bytes behind the handshake of MSE, if there was one.
@@ -31,18 +34,27 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) const fn dialled(
+    pub(super) fn dialled(
         torrent: TorrentId,
         remote: SocketAddr,
         attempt: mse::Attempt,
         give_up: Instant,
     ) -> Self {
         let stage = Stage::Dialling { torrent };
-        Self { remote, outgoing: true, closed: false, give_up, attempt: Some(attempt), ciphers: None, stage }
+        Self { outgoing: true, attempt: Some(attempt), ..Self::accepted(remote, give_up, stage) }
     }
 
     pub(super) const fn accepted(remote: SocketAddr, give_up: Instant, stage: Stage) -> Self {
-        Self { remote, outgoing: false, closed: false, give_up, attempt: None, ciphers: None, stage }
+        Self {
+            remote,
+            outgoing: false,
+            closed: false,
+            give_up,
+            joined: Instant::ZERO,
+            attempt: None,
+            ciphers: None,
+            stage,
+        }
     }
 
     pub(super) const fn encryption(&self) -> Encryption {
@@ -89,6 +101,8 @@ pub(super) struct Streams {
     /// Accepted streams in their handshake, in all and by address.
     pub(super) inbound: usize,
     inbound_by_address: BTreeMap<IpAddr, usize>,
+    /// Those that are part of a swarm.
+    pub(super) ranking: Ranking,
 }
 
 impl Streams {
@@ -104,6 +118,9 @@ impl Streams {
     pub(super) fn remove(&mut self, id: StreamId) -> Option<Stream> {
         let stream = self.slab.remove(id)?;
         self.count(&stream.stage, stream.outgoing, stream.remote, false);
+        if let Stage::Joined { torrent, .. } = stream.stage {
+            self.ranking.remove(torrent, stream.remote, id);
+        }
         Some(stream)
     }
 
@@ -112,9 +129,25 @@ impl Streams {
         let stream = self.slab.get(id)?;
         let (outgoing, remote) = (stream.outgoing, stream.remote);
         self.count(&next, outgoing, remote, true);
+        if let Stage::Joined { torrent, .. } = next {
+            self.ranking.insert(torrent, remote, id);
+        }
         let before = mem::replace(&mut self.slab.get_mut(id)?.stage, next);
         self.count(&before, outgoing, remote, false);
         Some(before)
+    }
+
+    /// Ranks those that are part of a swarm for where we are. All of them only if that is news.
+    pub(super) fn rank(&mut self, own: OwnAddress) {
+        if self.ranking.is_for(own) {
+            return;
+        }
+        self.ranking = Ranking::new(own);
+        for (id, stream) in self.slab.iter() {
+            if let Stage::Joined { torrent, .. } = stream.stage {
+                self.ranking.insert(torrent, stream.remote, id);
+            }
+        }
     }
 
     /// Counts a stream in or out, if its stage is one that is counted.

@@ -51,6 +51,9 @@ pub enum PeerEnd {
     /// There are connections enough.
     #[error("too many connections")]
     TooMany,
+    /// Its place was given to a peer of higher priority (BEP 40); it did nothing wrong.
+    #[error("its place was given to a peer of higher priority")]
+    Displaced,
     /// The torrent was paused, removed or failed, or the engine stops.
     #[error("the torrent was stopped")]
     Stopped,

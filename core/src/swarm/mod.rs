@@ -90,7 +90,7 @@ pub enum Input {
         /// How many.
         bytes: usize,
     },
-    /// A peer's stream is over.
+    /// A peer's stream is over, or is to be.
     Left {
         /// Whose.
         peer: PeerKey,

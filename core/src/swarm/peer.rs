@@ -1,10 +1,20 @@
 //! A connected peer, as its swarm sees it.
 
 use super::{
-    PeerInfo, extended::Ids, fast::AllowedFast, players::PlayerState, suggest::Told, upload::UploadQueue,
+    PeerInfo, extended::Ids, fast::AllowedFast, machine::Swarm, players::PlayerState, suggest::Told,
+    upload::UploadQueue,
 };
-use crate::{id::StreamId, wire::Connection};
+use crate::{
+    Instant,
+    id::{PeerKey, StreamId},
+    wire::Connection,
+};
 use alloc::boxed::Box;
+use core::time::Duration;
+
+/// For how long a peer counts as one that serves us after its last block. Seeds serve by turns, of a minute
+/// or so, and between two of them it is they whom we wait for.
+const SERVES_US_FOR: Duration = Duration::from_secs(600);
 
 /// A connected peer.
 #[derive(Debug)]
@@ -26,6 +36,8 @@ pub(super) struct Peer {
     pub(super) reading: usize,
     /// Bytes of blocks given to its connection and not yet sent.
     pub(super) unsent: usize,
+    /// When it last sent us a block, if it did.
+    pub(super) served_us_at: Option<Instant>,
     /// Whether it stands in line for upload memory or allowance.
     pub(super) in_line: bool,
     /// Blocks that nobody asked for, from a peer without BEP 6.
@@ -77,6 +89,7 @@ impl Peer {
             told: Told::default(),
             reading: 0,
             unsent: 0,
+            served_us_at: None,
             in_line: false,
             strikes: 0,
             extended,
@@ -98,5 +111,36 @@ impl Peer {
             + self.allowed.heap_bytes()
             + self.told.heap_bytes()
             + self.queue.as_ref().map_or(0, |queue| queue.heap_bytes())
+    }
+}
+
+impl Swarm {
+    /// Whether a peer is of use now, so that nobody should be given its place.
+    ///
+    /// That takes deeds, for words cost nothing: a peer that says that it has everything, or wants it, is of
+    /// no use yet. One is if
+    /// - we serve it, or owe it bytes that are on their way; slots are few, and they are dealt out by merit;
+    /// - it served us lately, or is about to: requests of ours stand at it, and it has not let its time pass;
+    /// - it is in the lobby, which has few places as well;
+    /// - it has proven to be one of our community, where not everybody is.
+    ///
+    /// Before the metadata is here nothing tells who will be of use, so everybody is.
+    #[must_use]
+    pub fn is_of_use(&self, now: Instant, key: PeerKey) -> bool {
+        let Some(peer) = self.peers.get(key) else { return false };
+        let served = peer.unchoked || peer.reading > 0 || peer.unsent > 0;
+        let served_us = peer.served_us_at.is_some_and(|at| now - at < SERVES_US_FOR);
+        let will_serve_us = || self.picker.peer_stats(key).is_some_and(|it| it.queue > 0 && !it.snubbed);
+        let restricted =
+            self.config.community.as_ref().is_some_and(|community| !community.members.is_empty());
+        let member = restricted && peer.player.authenticated;
+        self.is_magnet || served || served_us || will_serve_us() || self.choker.is_lobby(key) || member
+    }
+
+    /// A peer sent us a block.
+    pub(super) fn note_served_us(&mut self, now: Instant, key: PeerKey) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.served_us_at = Some(now);
+        }
     }
 }

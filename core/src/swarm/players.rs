@@ -59,7 +59,7 @@ pub enum AuthFailure {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PlayerState {
     /// Whether a player who is a member has proven to be there.
-    authenticated: bool,
+    pub(super) authenticated: bool,
     heard: Option<Instant>,
     /// `ic_priority` messages that it may still send, and since when that is so.
     allowance: u32,

@@ -8,6 +8,7 @@ mod hybrid;
 mod laws;
 mod losses;
 mod magnets;
+mod places;
 mod players;
 mod poison;
 mod trackers;

@@ -10,13 +10,13 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use core::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
-const NOW: u64 = 1_740_000_000;
+pub(super) const NOW: u64 = 1_740_000_000;
 
 fn player(number: u8) -> PlayerSecret {
     PlayerSecret::from([number; 32])
 }
 
-fn config(community: u8, number: u8, members: &[u8], unix_epoch_s: u64) -> Config {
+pub(super) fn config(community: u8, number: u8, members: &[u8], unix_epoch_s: u64) -> Config {
     let members: BTreeSet<[u8; 32]> = members.iter().map(|member| player(*member).player_key()).collect();
     let community = Some(Community { id: [community; 32], player: player(number), members });
     let swarm = swarm::Config { community, unix_epoch_s, ..swarm::Config::default() };
