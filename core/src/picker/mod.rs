@@ -28,8 +28,8 @@
 //! server is asked for whole pieces, one after another, so that requests join into ranges.
 //!
 //! **What gives way** (`preempt`). Where free blocks of a higher tier find peers full, requests of the
-//! background are taken back: no more than are needed, the oldest first, a block never twice. What comes
-//! all the same is used. Only the background gives way, and not for a header.
+//! background are taken back: no more than are needed, the oldest of all first, a block never twice. What
+//! comes all the same is used. Only the background gives way, and not for a header.
 //!
 //! **When it fails.** A choke without BEP 6, a departure, a silence that is long for that peer's pace: the
 //! blocks are free for others, and for a minute are still taken if they come late. A peer that was silent

@@ -89,7 +89,8 @@ impl Picker {
             self.request(slot, piece, number, out);
             self.request_rest(slot, piece, out);
         }
-        self.preempt(slot, out);
+        // Somebody else may have room for it, or owe us something older.
+        self.waiting.urgent |= self.yields(slot).is_some();
         self.arm(slot);
     }
 
