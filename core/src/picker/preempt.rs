@@ -62,7 +62,7 @@ impl Picker {
         let is_full = peer.unchoked
             && peer.source != Source::Web
             && peer.holds_until.is_none()
-            && !peer.has_room(&self.limits, 1);
+            && !peer.has_room(&self.limits, self.geometry);
         if !is_full || !Class::PRE_EMPTING.into_iter().any(|class| self.may_have_free(peer, class)) {
             return None;
         }

@@ -187,10 +187,6 @@ impl World {
     pub(super) fn finish(&mut self) {
         self.tell(Input::Budget { bytes: u64::MAX });
         self.verify();
-        // A web server's own time-outs are not the picker's.
-        for other in self.peers.clone().iter().filter(|other| other.source == Source::Web) {
-            self.tell(Input::PeerLeft { peer: other.key });
-        }
         let seed = self.seed(true);
         for _ in 0..10_000 {
             if self.picker.is_finished() {
