@@ -88,7 +88,7 @@ pub enum Event {
         /// Which.
         piece: PieceIndex,
     },
-    /// A peer sent a corrupt block: it is not dialled again, and refused when it dials.
+    /// A peer sent a corrupt block or wrong metadata: it is not dialled again, and refused when it dials.
     PeerBanned {
         /// From which torrent.
         info_hash: InfoHash,

@@ -25,17 +25,18 @@
 //!
 //! **How many** (`serve`). As many requests stand at a peer as it answers in three seconds (`pipeline`), and
 //! never more bytes than the [`Budget`](Input::Budget) allows. A header is spread over three peers. A web
-//! server is asked for whole pieces, one after another, so that requests join into ranges.
+//! server is asked for whole pieces, one after another, so that requests join into ranges; one that needs
+//! more than half a minute for a piece, for blocks like anybody else.
 //!
 //! **What gives way** (`preempt`). Where free blocks of a higher tier find peers full, requests of the
-//! background are taken back: no more than are needed, the oldest first, a block never twice. What comes
-//! all the same is used. Only the background gives way, and not for a header.
+//! background are taken back: no more than are needed, the oldest of all first, a block never twice. What
+//! comes all the same is used. Only the background gives way, and not for a header.
 //!
 //! **When it fails.** A choke without BEP 6, a departure, a silence that is long for that peer's pace: the
 //! blocks are free for others, and for a minute are still taken if they come late. A peer that was silent
 //! is *snubbed*, and asked for one block at a time until it sends again. A peer that rejects, or that
-//! unchokes and chokes without sending, is left alone for a second, so that no loop spins. A web server's
-//! silence is its transport's affair; what it sends unasked is taken if it is missing.
+//! unchokes and chokes without sending, is left alone for a second, so that no loop spins. A web server has
+//! half a minute for a block; what it sends unasked is taken if it is missing.
 //!
 //! **At the end** (`endgame`). When every missing block is asked for, idle peers are asked for those that
 //! they will likely send sooner, or that a stalled peer owes; three at most for each, and the first that

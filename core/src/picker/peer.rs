@@ -4,6 +4,7 @@ use super::{PipelineLimits, Source, pipeline::Pipeline, tier::PerClass};
 use crate::{
     bitfield::Bitfield,
     id::{PeerKey, PieceIndex},
+    storage::Geometry,
     time::{Deadline, Instant},
 };
 use alloc::{collections::VecDeque, vec::Vec};
@@ -16,6 +17,9 @@ pub(super) const LATE: Duration = Duration::from_secs(60);
 /// For how long a peer is not asked after a reject, or after an unchoke that yielded nothing: what keeps
 /// a loop of rejects or of choke and unchoke from spinning.
 pub(super) const BACK_OFF: Duration = Duration::from_secs(1);
+
+/// A web server that needs longer for a piece is asked for no more than another peer.
+const WHOLE_PIECE: Duration = Duration::from_secs(30);
 
 /// Which pieces a peer has.
 #[derive(Clone, Debug)]
@@ -114,13 +118,21 @@ impl Peer {
         matches!(self.source, Source::Peer { fast: true })
     }
 
-    /// Whether one more request may stand at it; at a web server, those for one more piece of `whole`
-    /// blocks.
-    pub(super) fn has_room(&self, limits: &PipelineLimits, whole: usize) -> bool {
+    /// Whether it is asked for whole pieces: a web server is, so that one request of its protocol fetches
+    /// one, unless others would have to wait for it.
+    pub(super) fn takes_whole(&self, geometry: Geometry) -> bool {
+        let is_quick = || self.pipeline.ahead(WHOLE_PIECE) >= u64::from(geometry.piece_length());
+        self.source == Source::Web && !self.pipeline.is_snubbed() && (!self.fed || is_quick())
+    }
+
+    /// Whether one more request may stand at it, or those for one more piece.
+    pub(super) fn has_room(&self, limits: &PipelineLimits, geometry: Geometry) -> bool {
         let depth = self.pipeline.depth(limits) as usize;
-        let room = match self.source {
-            Source::Peer { .. } => self.queue.len() < depth,
-            Source::Web => self.queue.is_empty() || self.queue.len() + whole <= depth,
+        let room = if self.takes_whole(geometry) {
+            let whole = geometry.blocks(PieceIndex(0)) as usize;
+            self.queue.is_empty() || self.queue.len() + whole <= depth
+        } else {
+            self.queue.len() < depth
         };
         room && (self.unchoked || !self.allowed.is_empty()) && self.interested && self.holds_until.is_none()
     }
@@ -174,17 +186,24 @@ impl Peer {
         }
     }
 
-    /// Whether it has been silent for too long. A web server's transport has time-outs of its own.
+    /// Whether it has been silent for too long.
     pub(super) fn is_silent(&self, now: Instant, cap: Duration) -> bool {
-        self.source != Source::Web
-            && !self.queue.is_empty()
-            && self.pipeline.silent_at(self.queue.len(), cap) <= now
+        !self.queue.is_empty() && self.silent_at(cap) <= now
+    }
+
+    /// When the silence has lasted too long. A web server gets all the time there is: it may have to be
+    /// found first.
+    fn silent_at(&self, cap: Duration) -> Instant {
+        match self.source {
+            Source::Peer { .. } => self.pipeline.silent_at(self.queue.len(), cap),
+            Source::Web => self.pipeline.owes_since() + cap,
+        }
     }
 
     /// When something is due.
     pub(super) fn deadline(&self, cap: Duration) -> Option<Deadline> {
-        let request = self.queue.front().filter(|_| self.source != Source::Web).map(|oldest| Deadline {
-            at: self.pipeline.silent_at(self.queue.len(), cap).min(oldest.at + LATE),
+        let request = self.queue.front().map(|oldest| Deadline {
+            at: self.silent_at(cap).min(oldest.at + LATE),
             why: "request time-out",
         });
         let hold = self.holds_until.map(|at| Deadline { at, why: "back-off" });

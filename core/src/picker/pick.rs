@@ -175,7 +175,7 @@ impl Picker {
         let Some(peer) = self.peer(slot) else { return false };
         let fast = peer.pipeline.ahead(OWN_PIECE) >= u64::from(self.geometry.piece_length());
         class != Class::Header
-            && (peer.source == Source::Web || fast && self.open.partial(class).len() < MANY_BEGUN)
+            && (peer.takes_whole(self.geometry) || fast && self.open.partial(class).len() < MANY_BEGUN)
     }
 
     /// An open piece with free blocks that a peer has.

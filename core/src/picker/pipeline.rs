@@ -151,6 +151,11 @@ impl Pipeline {
         block_us.checked_div(self.rate_bytes_per_s).map(Duration::from_micros)
     }
 
+    /// Since when it has owed us the next block.
+    pub(super) const fn owes_since(&self) -> Instant {
+        self.owes_since
+    }
+
     /// How long it is likely to take to answer a request while it is idle.
     pub(super) const fn answers_in(&self) -> Duration {
         self.answers_in

@@ -1,9 +1,9 @@
 //! Requests of the background give way to those of higher tiers (protocol page 7.10): no more than are
-//! needed, the oldest first, and the same block never twice.
+//! needed, the oldest unanswered of all peers first, and the same block never twice.
 
 use super::{Action, Picker, Source, peer::Asked, tier::Class, waiting::Rank};
 use crate::outbox::Outbox;
-use core::mem;
+use core::{cmp::Reverse, mem};
 
 impl Picker {
     /// Blocks of a higher tier came free, and nobody has room for them: those who are full of requests of
@@ -16,33 +16,37 @@ impl Picker {
         if !self.has_urgent() {
             return;
         }
-        let mut ranking = mem::take(&mut self.waiting.ranking);
-        ranking.clear();
+        let mut yielding = mem::take(&mut self.waiting.yielding);
+        yielding.clear();
         for slot in 0..self.peers.len() {
-            if self.may_preempt(slot) {
-                ranking.push(Rank { lot: self.random.below(u32::MAX), ..self.rank(slot) });
+            if let Some(oldest) = self.yields(slot) {
+                let rank = Rank { lot: self.random.below(u32::MAX), ..self.rank(slot) };
+                yielding.push(Reverse((oldest.at, rank)));
             }
         }
-        ranking.sort_unstable();
-        for rank in &ranking {
-            self.preempt(rank.slot, out);
-            self.arm(rank.slot);
-        }
-        self.waiting.ranking = ranking;
-    }
-
-    /// A full peer makes room for what it has of a higher tier.
-    pub(super) fn preempt(&mut self, slot: usize, out: &mut Outbox<Action>) {
-        while self.has_urgent() && self.may_preempt(slot) {
+        while let Some(Reverse((_, rank))) = yielding.pop() {
             if !self.is_funded() {
                 self.waiting.urgent = true;
-                return;
+                break;
             }
-            let Some(victim) = self.oldest_background(slot) else { return };
-            let Some((piece, number)) = self.pick(slot, &Class::PRE_EMPTING, out) else { return };
-            self.give_way(slot, victim, out);
-            self.request(slot, piece, number, out);
+            if self.preempt(rank.slot, out)
+                && let Some(next) = self.yields(rank.slot)
+            {
+                yielding.push(Reverse((next.at, rank)));
+            }
+            self.arm(rank.slot);
         }
+        self.waiting.yielding = yielding;
+    }
+
+    /// A full peer is asked for a block of a higher tier in place of one of the background; whether it was.
+    fn preempt(&mut self, slot: usize, out: &mut Outbox<Action>) -> bool {
+        let Some(victim) = self.yields(slot) else { return false };
+        let Some((piece, number)) = self.pick(slot, &Class::PRE_EMPTING, out) else { return false };
+        self.open.spare(victim.piece, victim.number);
+        self.take_back(slot, true, |_, asked| asked == victim, out);
+        self.request(slot, piece, number, out);
+        true
     }
 
     /// Whether blocks of a higher tier are free while the background is asked for.
@@ -51,28 +55,20 @@ impl Picker {
             && Class::PRE_EMPTING.into_iter().any(|class| self.has_free(class))
     }
 
-    /// Whether a peer serves us, is full, and may have something of a higher tier. A web server's requests
-    /// are joined to ranges, and so left alone.
-    fn may_preempt(&self, slot: usize) -> bool {
-        self.peer(slot).is_some_and(|peer| {
-            peer.unchoked
-                && peer.source != Source::Web
-                && peer.holds_until.is_none()
-                && !peer.queue.is_empty()
-                && !peer.has_room(&self.limits, 1)
-                && Class::PRE_EMPTING.into_iter().any(|class| self.may_have_free(peer, class))
-        })
-    }
-
-    fn oldest_background(&self, slot: usize) -> Option<Asked> {
-        self.peer(slot)?.queue.iter().copied().find(|asked| {
+    /// The oldest request of the background at a peer that serves us, is full, and may have something of a
+    /// higher tier that is free. A web server's requests are joined to ranges, and so left alone.
+    pub(super) fn yields(&self, slot: usize) -> Option<Asked> {
+        let peer = self.peer(slot).filter(|_| self.has_urgent())?;
+        let is_full = peer.unchoked
+            && peer.source != Source::Web
+            && peer.holds_until.is_none()
+            && !peer.has_room(&self.limits, self.geometry);
+        if !is_full || !Class::PRE_EMPTING.into_iter().any(|class| self.may_have_free(peer, class)) {
+            return None;
+        }
+        peer.queue.iter().copied().find(|asked| {
             self.open.class(asked.piece) == Some(Class::Background)
                 && self.open.cell(asked.piece, asked.number).is_some_and(|cell| !cell.is_spared())
         })
-    }
-
-    fn give_way(&mut self, slot: usize, victim: Asked, out: &mut Outbox<Action>) {
-        self.open.spare(victim.piece, victim.number);
-        self.take_back(slot, true, |_, asked| asked == victim, out);
     }
 }

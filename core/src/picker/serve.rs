@@ -1,6 +1,6 @@
 //! Who is asked, and for how much.
 
-use super::{Action, Picker, Source, peer::Asked, tier::Class, waiting::Rank};
+use super::{Action, Picker, peer::Asked, tier::Class, waiting::Rank};
 use crate::{
     id::{BLOCK_LENGTH, PieceIndex},
     outbox::Outbox,
@@ -74,8 +74,7 @@ impl Picker {
         if self.peer_mut(slot).is_some_and(|peer| mem::take(&mut peer.held_back)) {
             self.waiting.starved.remove(slot);
         }
-        let whole = self.geometry.blocks(PieceIndex(0)) as usize;
-        while self.peer(slot).is_some_and(|peer| peer.has_room(&self.limits, whole)) {
+        while self.peer(slot).is_some_and(|peer| peer.has_room(&self.limits, self.geometry)) {
             if !self.is_funded() {
                 self.waiting.unfunded.insert(slot);
                 break;
@@ -89,13 +88,14 @@ impl Picker {
             self.request(slot, piece, number, out);
             self.request_rest(slot, piece, out);
         }
-        self.preempt(slot, out);
+        // Somebody else may have room for it, or owe us something older.
+        self.waiting.urgent |= self.yields(slot).is_some();
         self.arm(slot);
     }
 
-    /// A web server is asked for all of a piece, so that one request of its protocol fetches it.
+    /// Who takes whole pieces is asked for all of one.
     fn request_rest(&mut self, slot: usize, piece: PieceIndex, out: &mut Outbox<Action>) {
-        if self.peer(slot).is_none_or(|peer| peer.source != Source::Web) {
+        if !self.peer(slot).is_some_and(|peer| peer.takes_whole(self.geometry)) {
             return;
         }
         let Some(class) = self.open.class(piece) else { return };

@@ -1,5 +1,6 @@
 //! What the picker promises, one claim a test.
 
+mod choice;
 mod endgame;
 mod hostile;
 mod model;

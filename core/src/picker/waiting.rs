@@ -4,8 +4,8 @@ use super::{
     slots::Slots,
     tier::{Class, PerClass},
 };
-use crate::id::PieceIndex;
-use alloc::vec::Vec;
+use crate::{id::PieceIndex, time::Instant};
+use alloc::{collections::BinaryHeap, vec::Vec};
 use core::cmp::Reverse;
 
 /// With more pieces than these supplied at once, every starved peer is looked at.
@@ -31,6 +31,8 @@ pub(super) struct Waiting {
     supplies: PerClass<u32>,
     /// Room to rank those who are served.
     pub(super) ranking: Vec<Rank>,
+    /// Room to rank those who make room, by their oldest request of the background.
+    pub(super) yielding: BinaryHeap<Reverse<(Instant, Rank)>>,
 }
 
 /// Who is asked first (protocol page 7.10): fewest outstanding requests, then the best rate, then by lot.
@@ -115,5 +117,6 @@ impl Waiting {
             + self.pending.heap_bytes()
             + self.fresh.capacity() * size_of::<PieceIndex>()
             + self.ranking.capacity() * size_of::<Rank>()
+            + self.yielding.capacity() * size_of::<(Instant, Rank)>()
     }
 }

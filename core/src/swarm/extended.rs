@@ -246,13 +246,20 @@ impl Swarm {
                     continue;
                 }
                 metadata::Action::Blame { peer, .. } => {
-                    self.leave(peer, PeerEnd::BadMetadata);
+                    self.ban_liar(peer, out);
                     continue;
                 }
             };
             self.tell_extended(now, peer, |ids| ids.metadata, message.encode(), out);
         }
         self.scratch.exchanged = exchanged;
+    }
+
+    /// A peer lied about the metadata, or asks on and on: it leaves, and is not wanted again.
+    fn ban_liar(&mut self, key: PeerKey, out: &mut Outbox<Action>) {
+        let Some(info) = self.peers.get(key).map(|peer| &peer.info) else { return };
+        out.push(Action::Banned { remote: info.remote, outgoing: info.outgoing });
+        self.leave(key, PeerEnd::BadMetadata);
     }
 
     /// The metadata is what the info-hash stands for, by its hash at least.

@@ -284,7 +284,8 @@ pub enum Action {
         /// Which.
         piece: PieceIndex,
     },
-    /// A peer sent a corrupt block. It must not come back; it leaves now, or has left before.
+    /// A peer sent a corrupt block or wrong metadata. It must not come back; it leaves now, or has left
+    /// before.
     Banned {
         /// Its address.
         remote: SocketAddr,

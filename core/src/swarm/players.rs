@@ -61,6 +61,8 @@ pub(super) struct PlayerState {
     /// Whether a player who is a member has proven to be there.
     pub(super) authenticated: bool,
     heard: Option<Instant>,
+    /// Whether it was told who we are.
+    told: bool,
     /// `ic_priority` messages that it may still send, and since when that is so.
     allowance: u32,
     allowed_at: Option<Instant>,
@@ -89,7 +91,8 @@ impl Swarm {
     /// Tells a peer who we are, in a way that is worth nothing to anybody else.
     pub(super) fn authenticate_to(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
         let Some(community) = &self.config.community else { return };
-        let Some(peer) = self.peers.get(key) else { return };
+        // Once, even if the peer takes its id for it back and names another.
+        let Some(peer) = self.peers.get(key).filter(|peer| !peer.player.told) else { return };
         let (player, issued_at) = (community.player.signing_key(), self.unix_time(now));
         let token = match Version::of(peer.ic_version) {
             None => return,
@@ -101,6 +104,9 @@ impl Swarm {
         };
         let auth = Auth { community_id: community.id, token };
         self.tell_extended(now, key, |ids| ids.ic_auth, auth.encode(), out);
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.player.told = true;
+        }
     }
 
     fn binding<'a>(&self, community_id: [u8; 32], audience: &'a [u8]) -> Binding<'a> {
@@ -135,15 +141,15 @@ impl Swarm {
     }
 
     fn judge(&self, now: Instant, auth: &Auth, version: Version) -> Result<Verified, AuthFailure> {
-        let community = self.config.community.as_ref();
-        if community.is_some_and(|community| community.id != auth.community_id) {
-            return Err(AuthFailure::OtherCommunity);
-        }
         let binding = self.binding(auth.community_id, &self.peer_id.0);
         let verified =
             auth.token.verify(version, &binding, self.unix_time(now)).map_err(AuthFailure::Token)?;
-        let known = |members: &BTreeSet<_>| members.is_empty() || members.contains(&auth.token.player_key);
-        let member = community.is_none_or(|community| known(&community.members));
+        // Protocol page 7.3: lengths, time and signature first, membership last.
+        let Some(community) = &self.config.community else { return Ok(verified) };
+        if community.id != auth.community_id {
+            return Err(AuthFailure::OtherCommunity);
+        }
+        let member = community.members.is_empty() || community.members.contains(&auth.token.player_key);
         if member { Ok(verified) } else { Err(AuthFailure::NotMember) }
     }
 

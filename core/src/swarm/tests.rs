@@ -2,6 +2,8 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the few actions that it is about")]
 
 mod extensions;
+mod fast;
+mod plan;
 mod players;
 mod poison;
 mod suggest;

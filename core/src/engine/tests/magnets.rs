@@ -112,6 +112,25 @@ fn the_metadata_of_a_private_torrent_is_not_given_away() {
 }
 
 #[test]
+fn bad_input_21_who_dials_us_and_lies_about_the_metadata_is_not_let_in_again() {
+    let (info, content) = folder(false);
+    let mut lie = info.clone();
+    lie.raw = info.raw.iter().map(|byte| byte ^ 1).collect();
+    let mut world = World::new();
+    let liar = share(&mut world, Config::default(), &lie, &content);
+    let curious = fetch(&mut world, &info, &[]);
+    let remote = world.hosts[curious].address;
+    world.command(liar, Command::AddPeer { info_hash: info.info_hash, remote });
+    world.run(20 * MINUTE, |_| false);
+    let banned = |event: &Event| matches!(event, Event::PeerBanned { remote, .. } if remote.ip() == world.hosts[liar].address.ip());
+    assert_eq!(count(&world, curious, banned), 1);
+    let connected = |event: &Event| matches!(event, Event::PeerConnected { .. });
+    assert_eq!(count(&world, curious, connected), 1);
+    let dials = count(&world, liar, connected);
+    assert!(dials > 1, "it came back {dials} times");
+}
+
+#[test]
 fn what_is_only_fetched_stops_and_goes_like_any_torrent() {
     let (info, content) = folder(false);
     let mut world = World::new();

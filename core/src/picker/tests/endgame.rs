@@ -24,6 +24,19 @@ fn three_peers_at_most_are_asked_for_a_block_and_the_rest_are_cancelled() {
 }
 
 #[test]
+fn five_missing_blocks_are_the_end_even_if_one_of_them_is_free() {
+    for (pieces, copies) in [(5, true), (6, false)] {
+        let geometry = Geometry::new(16_384, 16_384 * pieces).expect("valid");
+        let mut world = World::new(Config::new(geometry));
+        let silent = world.leecher(&[0, 1, 2, 3]);
+        let idle = world.leecher(&[0, 1, 2, 3]);
+        assert_eq!((world.asked(silent).len(), world.asked(idle).len()), (4, 0), "nobody has the rest");
+        world.wait(SECOND * 3);
+        assert_eq!(!world.asked(idle).is_empty(), copies, "{pieces} missing");
+    }
+}
+
+#[test]
 fn peers_that_never_answer_do_not_keep_the_last_block_from_one_that_comes() {
     let geometry = Geometry::new(16_384, 16_384).expect("valid");
     let mut world = World::new(Config::new(geometry));

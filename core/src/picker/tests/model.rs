@@ -24,8 +24,10 @@ pub(super) struct World {
     pub(super) here: BTreeSet<Block>,
     pub(super) complete: BTreeSet<PieceIndex>,
     pub(super) packages: BTreeMap<PackageId, (Range<u32>, Tier)>,
-    pub(super) due: BTreeSet<PieceIndex>,
+    pub(super) due: BTreeMap<PieceIndex, Instant>,
     pub(super) budget: u64,
+    /// Which pieces were open before the call.
+    pub(super) open_before: Vec<bool>,
 }
 
 /// A peer as it is.
@@ -59,8 +61,9 @@ impl World {
             here: BTreeSet::new(),
             complete: BTreeSet::new(),
             packages: BTreeMap::new(),
-            due: BTreeSet::new(),
+            due: BTreeMap::new(),
             budget: u64::MAX,
+            open_before: Vec::new(),
             have,
             config,
         }
@@ -130,6 +133,7 @@ impl World {
     /// Tells the picker something, and checks what it makes of it.
     pub(super) fn tell(&mut self, input: Input) -> Vec<Action> {
         self.note(&input);
+        self.note_open();
         let mut out = Outbox::new();
         let Ok(()) = self.picker.handle_input(self.now, input.clone(), &mut out);
         let mut actions: Vec<Action> = out.drain().collect();
@@ -153,6 +157,7 @@ impl World {
         while let Some(deadline) = self.picker.poll_timeout().filter(|deadline| deadline.at <= end) {
             assert!(deadline.at > self.now || all.is_empty(), "no progress");
             self.now = self.now.max(deadline.at);
+            self.note_open();
             let mut out = Outbox::new();
             let Ok(()) = self.picker.handle_timeout(self.now, &mut out);
             let mut actions: Vec<Action> = out.drain().collect();
@@ -182,10 +187,6 @@ impl World {
     pub(super) fn finish(&mut self) {
         self.tell(Input::Budget { bytes: u64::MAX });
         self.verify();
-        // A web server's own time-outs are not the picker's.
-        for other in self.peers.clone().iter().filter(|other| other.source == Source::Web) {
-            self.tell(Input::PeerLeft { peer: other.key });
-        }
         let seed = self.seed(true);
         for _ in 0..10_000 {
             if self.picker.is_finished() {
@@ -199,6 +200,12 @@ impl World {
             self.wait(Duration::from_millis(step));
         }
         panic!("an honest peer answers everything, and yet blocks are missing: {:#?}", self.picker);
+    }
+
+    /// A call begins.
+    fn note_open(&mut self) {
+        let pieces = (0..self.have.len() as u32).map(PieceIndex);
+        self.open_before = pieces.map(|piece| self.picker.open.is_open(piece)).collect();
     }
 
     /// What an input means by itself.
@@ -238,8 +245,8 @@ impl World {
             | Input::Suggested { .. } => return,
             Input::Deadline { piece, at } => {
                 self.due.remove(piece);
-                if at.is_some() && self.have.get(piece.0 as usize) == Some(&false) {
-                    self.due.insert(*piece);
+                if let Some(at) = at.filter(|_| self.have.get(piece.0 as usize) == Some(&false)) {
+                    self.due.insert(*piece, at);
                 }
                 return;
             }

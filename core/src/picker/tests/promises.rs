@@ -40,7 +40,7 @@ impl World {
                 Action::Store { .. } | Action::Discard { .. } | Action::Snubbed { .. } => {}
             }
         }
-        assert!(!doubled || self.picker.is_endgame(), "asked twice outside endgame");
+        assert!(!doubled || self.is_endgame(), "asked twice outside endgame");
         self.recount();
         self.check_nothing_waits();
     }
@@ -82,24 +82,73 @@ impl World {
         if self.picker.is_crowded() || !other.unchoked {
             return;
         }
-        for free in self.free_for(&other) {
+        let free = self.free_for(&other);
+        for free in &free {
             let rank = self.class(free.piece);
             assert!(rank >= class || rank == Some(Class::Header), "{block:?} before {free:?}");
         }
+        let rivals: Vec<PieceIndex> = free.iter().map(|free| free.piece).collect();
+        // A web server goes on with the next piece; a header may be left to others.
+        if other.source != Source::Web && class != Some(Class::Header) {
+            self.check_order(block.piece, rivals.into_iter().filter(|piece| self.class(*piece) == class));
+        }
+    }
+
+    /// A piece comes in its turn among the `rivals` of its class that have free blocks for the peer: the one
+    /// that is due first, the lowest, or the rarest of those that are not begun.
+    fn check_order(&self, piece: PieceIndex, mut rivals: impl Iterator<Item = PieceIndex>) {
+        if self.class(piece) == Some(Class::Deadline) {
+            let turn = |piece: PieceIndex| (self.due.get(&piece), piece);
+            assert!(rivals.all(|rival| turn(rival) >= turn(piece)), "{piece:?} is not the soonest");
+        } else if self.picker.sequential {
+            assert!(rivals.all(|rival| rival >= piece), "{piece:?} is not the lowest");
+        } else if self.is_fresh(piece) {
+            let copies = |piece: PieceIndex| self.copies(piece.0 as usize);
+            let rarest = rivals.filter(|rival| self.is_fresh(*rival)).map(copies).min();
+            assert_eq!(Some(copies(piece)), rarest, "{piece:?} is not the rarest");
+        }
+    }
+
+    /// How many peers have a piece.
+    fn copies(&self, piece: usize) -> usize {
+        self.peers.iter().filter(|other| other.has[piece]).count()
+    }
+
+    /// Whether a piece is not begun, nor remembered for what was taken back of it.
+    fn is_fresh(&self, piece: PieceIndex) -> bool {
+        !self.open_before[piece.0 as usize] && !self.begun(piece.0)
+    }
+
+    /// Whether the few blocks that are missing may be asked for twice.
+    fn is_endgame(&self) -> bool {
+        let asked = |block: &Block| self.peers.iter().any(|other| other.asked.contains(block));
+        let missing = self.missing();
+        let few = missing.len() <= self.config.endgame_threshold as usize;
+        !missing.is_empty() && (few || missing.iter().all(asked))
     }
 
     /// The class of a piece that is not held.
     fn class(&self, piece: PieceIndex) -> Option<Class> {
-        Class::of(self.tier(piece.0 as usize), self.due.contains(&piece))
+        Class::of(self.tier(piece.0 as usize), self.due.contains_key(&piece))
     }
 
     /// Every block that is neither here nor asked for, and that this peer has.
     fn free_for(&self, other: &Other) -> Vec<Block> {
+        let mut free = self.missing();
+        free.retain(|block| {
+            let asked = self.peers.iter().any(|other| other.asked.contains(block));
+            other.has[block.piece.0 as usize] && !asked
+        });
+        free
+    }
+
+    /// Every block that is wanted and not here.
+    fn missing(&self) -> Vec<Block> {
         let geometry = self.config.geometry;
         let pieces = (0..geometry.pieces()).map(PieceIndex);
         let wanted = pieces.filter(|piece| {
-            let at = piece.0 as usize;
-            other.has[at] && !self.have[at] && !self.complete.contains(piece) && self.class(*piece).is_some()
+            let held = self.have[piece.0 as usize] || self.complete.contains(piece);
+            !held && self.class(*piece).is_some()
         });
         let blocks = wanted.flat_map(|piece| {
             (0..geometry.blocks(piece)).filter_map(move |number| geometry.block(piece, number))
@@ -108,12 +157,7 @@ impl World {
             let cell = self.picker.open.cell(block.piece, block.begin / BLOCK_LENGTH);
             cell.is_some_and(Cell::is_here)
         };
-        let is_free = |block: &Block| {
-            !is_here(block)
-                && !self.is_padding(*block)
-                && !self.peers.iter().any(|other| other.asked.contains(block))
-        };
-        blocks.filter(is_free).collect()
+        blocks.filter(|block| !is_here(block) && !self.is_padding(*block)).collect()
     }
 
     /// Nobody who could be asked for more goes idle, and nobody is full of the background while something
@@ -166,8 +210,7 @@ impl World {
 
     fn recount(&self) {
         for piece in 0..self.have.len() {
-            let copies = self.peers.iter().filter(|other| other.has[piece]).count();
-            assert_eq!(self.picker.availability(PieceIndex(piece as u32)) as usize, copies);
+            assert_eq!(self.picker.availability(PieceIndex(piece as u32)) as usize, self.copies(piece));
             assert_eq!(self.picker.have().get(PieceIndex(piece as u32)), self.have[piece]);
         }
         let mut requested = 0;

@@ -117,10 +117,35 @@ fn what_a_web_server_sends_unasked_is_stored_if_it_is_missing() {
 }
 
 #[test]
-fn a_web_server_is_not_snubbed_and_its_rejects_give_it_a_rest() {
+fn a_web_server_that_is_silent_for_half_a_minute_gives_back_what_it_was_asked_for() {
     let (mut world, web) = web_world();
-    let actions = world.wait(SECOND * 300);
+    let asked = world.asked(web);
+    let actions = world.wait(SECOND * 30 - SECOND / 1000);
     assert!(!has(&actions, |action| matches!(action, Action::Snubbed { .. } | Action::Cancel { .. })));
+    let peer = world.leecher(&[asked[0].piece.0]);
+    assert!(world.asked(peer).is_empty(), "all of it is asked of the server");
+    world.wait(SECOND / 1000);
+    assert_eq!(world.asked(peer), asked);
+    assert_eq!(world.asked(web).len(), 1, "a block at a time until it sends again");
+    world.finish();
+}
+
+#[test]
+fn a_web_server_that_trickles_is_asked_for_no_more_than_a_slow_peer() {
+    let (mut world, web) = web_world();
+    (0..20).for_each(|_| assert!(world.answer(web)));
+    assert!(world.asked(web).len() > 16, "it was quick");
+    for _ in 0..4 {
+        world.wait(SECOND * 20);
+        assert!(world.answer(web));
+    }
+    assert_eq!(world.asked(web).len(), 2, "a minute later nothing of that stands");
+    world.finish();
+}
+
+#[test]
+fn a_web_server_that_rejects_is_given_a_rest() {
+    let (mut world, web) = web_world();
     for block in world.asked(web) {
         world.tell(Input::Rejected { peer: web, block });
     }

@@ -105,6 +105,43 @@ fn urgent_blocks_take_the_place_of_the_oldest_of_the_background_and_no_more_than
 }
 
 #[test]
+fn the_oldest_of_all_gives_way_first_whoever_owes_it() {
+    let mut world = World::of_pieces(30);
+    set(&mut world, PackageId(0), 0..30, Tier::Background);
+    let first = world.seed(true);
+    world.wait(SECOND / 100);
+    let second = world.seed(true);
+    world.wait(SECOND / 100);
+    world.answer(first);
+    let (olds, others) = (world.asked(first), world.asked(second));
+    assert_eq!((olds.len(), others.len()), (5, 4), "three that are older, and two that are younger");
+    let fresh = (0..30).find(|piece| !world.begun(*piece)).expect("some are not begun");
+    let actions = set(&mut world, URGENT, fresh..fresh + 1, Tier::LobbyUrgent);
+    let taken: Vec<(PeerKey, Block)> = actions
+        .iter()
+        .filter_map(
+            |action| if let Action::Cancel { peer, block } = action { Some((*peer, *block)) } else { None },
+        )
+        .collect();
+    let oldest = [(first, olds[0]), (first, olds[1]), (first, olds[2]), (second, others[0])];
+    assert_eq!(taken, oldest);
+}
+
+#[test]
+fn nobody_gives_way_while_another_has_room() {
+    let mut world = World::of_pieces(30);
+    set(&mut world, PackageId(0), 0..20, Tier::Background);
+    set(&mut world, PackageId(2), 20..30, Tier::Skip);
+    let peers = [0, 1].map(|own| world.leecher(&[own, 25, 26]));
+    for peer in peers {
+        (0..2).for_each(|_| assert!(world.answer(peer)));
+    }
+    let actions = set(&mut world, URGENT, 25..27, Tier::UserRequested);
+    assert!(!has(&actions, |action| matches!(action, Action::Cancel { .. })), "{actions:?}");
+    assert!(peers.iter().all(|peer| world.asked(*peer).len() == 6), "each has room for four");
+}
+
+#[test]
 fn no_block_is_taken_back_twice() {
     let mut world = World::of_pieces(30);
     set(&mut world, PackageId(0), 0..30, Tier::Background);

@@ -277,6 +277,20 @@ fn peers_and_a_web_seed_share_the_work() {
 }
 
 #[test]
+fn a_server_that_falls_silent_is_asked_for_a_block_until_it_sends_again() {
+    let mut world = World::new();
+    world.add(URL);
+    let silent: Vec<FetchToken> = world.fetches.iter().map(|fetch| fetch.token).collect();
+    world.pass(Duration::from_secs(30));
+    assert_eq!(world.cancelled, silent);
+    let asked: Vec<u64> =
+        world.fetches.iter().map(|fetch| fetch.request.last + 1 - fetch.request.first).collect();
+    assert_eq!(asked, [u64::from(BLOCK_LENGTH)]);
+    world.serve();
+    assert!(world.swarm.is_complete() && world.gone == [(WebSeedEnd::Idle, Some(Duration::ZERO))]);
+}
+
+#[test]
 fn addresses_that_are_no_use_are_told_of_and_repeats_are_ignored() {
     let mut world = World::new();
     world.add("ftp://192.0.2.1/content");
