@@ -5,7 +5,7 @@
 
 use convoy_core::{
     Instant, Machine, Outbox, Random,
-    choker::{Action, Choker, Config, Input, SeedStrategy},
+    choker::{Action, Adaptive, Choker, Config, Input, SeedStrategy},
     id::PeerKey,
     slab::Slab,
 };
@@ -29,7 +29,10 @@ struct Crowd {
 
 impl Crowd {
     fn new(seeding: bool, seed_strategy: SeedStrategy) -> Self {
-        let config = Config { seed_strategy, pieces: PIECES, ..Config::default() };
+        Self::of(seeding, Config { seed_strategy, pieces: PIECES, ..Config::default() })
+    }
+
+    fn of(seeding: bool, config: Config) -> Self {
         let mut keys = Slab::<PeerKey, ()>::new();
         let mut crowd = Self {
             choker: Choker::new(config, [1; 32]),
@@ -63,6 +66,7 @@ impl Crowd {
             let (peer, bytes) = (self.any_peer(), self.random.below(1 << 20));
             self.tell(Input::Downloaded { peer, bytes });
             self.tell(Input::Uploaded { peer, bytes });
+            self.tell(Input::Sent { peer, bytes, backlog: false });
         }
     }
 
@@ -96,6 +100,8 @@ fn rounds(criterion: &mut Criterion) {
     bench("round robin", Crowd::new(true, SeedStrategy::RoundRobin));
     bench("fastest upload", Crowd::new(true, SeedStrategy::FastestUpload));
     bench("anti-leech", Crowd::new(true, SeedStrategy::AntiLeech));
+    let adaptive = Some(Adaptive::default());
+    bench("adaptive", Crowd::of(true, Config { adaptive, pieces: PIECES, ..Config::default() }));
 }
 
 fn events(criterion: &mut Criterion) {

@@ -2,7 +2,7 @@
 
 use convoy_core::{
     Instant, Machine, Outbox,
-    choker::{Action, Choker, Config, Input, SeedStrategy},
+    choker::{Action, Adaptive, Choker, Config, Input, SeedStrategy},
     id::PeerKey,
     slab::Slab,
 };
@@ -13,7 +13,8 @@ const PEERS: usize = 1000;
 fn rounds_and_events_allocate_nothing() {
     for seed_strategy in [SeedStrategy::LowestCompletion, SeedStrategy::FastestUpload] {
         for seeding in [false, true] {
-            let config = Config { seed_strategy, pieces: 100, ..Config::default() };
+            let adaptive = Some(Adaptive::default());
+            let config = Config { seed_strategy, adaptive, pieces: 100, ..Config::default() };
             let mut choker = Choker::new(config, [3; 32]);
             let mut out = Outbox::new();
             let mut keys = Slab::<PeerKey, ()>::new();
@@ -38,6 +39,7 @@ fn live(choker: &mut Choker, peers: &[PeerKey], offset: usize, out: &mut Outbox<
             tell(choker, Input::NotInterested { peer }, out);
             tell(choker, Input::Interested { peer }, out);
             tell(choker, Input::Uploaded { peer, bytes: 16_384 }, out);
+            tell(choker, Input::Sent { peer, bytes: 16_384, backlog: round % 3 == 0 }, out);
             tell(choker, Input::Downloaded { peer, bytes: 16_384 }, out);
             tell(choker, Input::Completion { peer, pieces: round as u32 }, out);
             tell(choker, Input::Lobby { peer, wants: round % 2 == 0 }, out);

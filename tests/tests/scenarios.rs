@@ -50,6 +50,7 @@ scenarios! {
     churn_is_survived: "churn",
     what_a_lobby_waits_for_comes_first: "lobby-urgent",
     slots_follow_an_uplink_that_has_room: "spare-uplink",
+    slots_follow_an_uplink_that_has_none: "thin-uplink",
     hosts_behind_nat_are_served: "behind-nat",
     lossy_long_links_deliver: "lossy-links",
     all_encryption_policies_mix: "mixed-encryption",

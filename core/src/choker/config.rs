@@ -81,7 +81,8 @@ impl Default for Config {
     }
 }
 
-/// How far the number of regular slots follows the uplink.
+/// How far the number of regular slots follows the uplink, as far as a driver's reports of what it sent show
+/// that: what a system's socket buffers hold counts as sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

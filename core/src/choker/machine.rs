@@ -6,7 +6,7 @@ use super::{
     rank::Rank,
 };
 use crate::{
-    id::PeerKey,
+    id::{BLOCK_LENGTH, PeerKey},
     machine::Machine,
     outbox::Outbox,
     random::{Random, Seed},
@@ -17,6 +17,9 @@ use core::{convert::Infallible, mem, time::Duration};
 
 /// The shortest time between rounds: less would be a busy loop, and no rate shows in it.
 const MIN_ROUND: Duration = Duration::from_secs(1);
+
+/// What makes a slot worth having: a block a second.
+const WORTHWHILE_BYTES_PER_S: u128 = BLOCK_LENGTH as u128;
 
 /// The choker. See the [module](super) for what it decides and why.
 #[derive(Debug)]
@@ -35,8 +38,8 @@ pub struct Choker {
     /// Who is urgent, unchoked or about to be, and who was and waits for the round that decides:
     /// `config.lobby_slots` at most.
     pub(super) lobby: Vec<PeerKey>,
-    /// Whether the uplink had room in this round, if anyone said.
-    uplink_spare: Option<bool>,
+    /// Bytes that left for all peers in this round.
+    sent: u64,
     /// When the next round is due; `None` without peers.
     round_due: Option<Instant>,
     /// Room for a round's ranking.
@@ -60,7 +63,7 @@ impl Choker {
             regular: Vec::new(),
             optimistic: Vec::new(),
             lobby: Vec::new(),
-            uplink_spare: None,
+            sent: 0,
             round_due: None,
             ranking: Vec::new(),
             losers: Vec::new(),
@@ -137,8 +140,9 @@ impl Machine for Choker {
             Input::Lobby { peer, wants: true } => self.wants_urgency(now, peer, out),
             Input::Lobby { peer, wants: false } => self.ends_urgency(peer),
             Input::Seeding(seeding) => self.seeding = seeding,
-            Input::Uplink { spare } => {
-                self.uplink_spare = Some(spare && self.uplink_spare.unwrap_or(true));
+            Input::Sent { peer, bytes, backlog } => {
+                self.sent = self.sent.saturating_add(u64::from(bytes));
+                self.with(peer, |peer| peer.backlog = backlog);
             }
         }
         Ok(())
@@ -242,16 +246,28 @@ impl Choker {
         self.fill(now, out);
     }
 
-    /// One slot more if the uplink has room for it and someone waits, one less if it has not.
+    /// One slot more if the uplink has room or every slot would still be worth having; as many as are worth
+    /// having if it has none and they get less than half of that. What lies between keeps them from swinging.
     fn adapt(&mut self, now: Instant) {
-        let spare = self.uplink_spare.take();
+        let rate = u128::from(mem::take(&mut self.sent)) * 1_000_000 / self.config.round.as_micros();
         let Some(adaptive) = self.config.adaptive else { return };
-        let slots = match spare {
-            Some(true) if self.peers.is_anyone_waiting() => self.slots.saturating_add(1),
-            Some(false) => self.slots.saturating_sub(1).max(self.held(now)),
-            Some(true) | None => return,
+        let worthwhile = u32::try_from(rate / WORTHWHILE_BYTES_PER_S).unwrap_or(u32::MAX);
+        let has_room = self.has_room();
+        let slots = if self.peers.is_anyone_waiting() && (has_room || worthwhile > self.slots) {
+            self.slots.saturating_add(1)
+        } else if !has_room && worthwhile < self.slots.div_ceil(2) {
+            worthwhile.max(self.held(now))
+        } else {
+            self.slots
         };
         self.slots = bounded(slots, Some(adaptive));
+    }
+
+    /// Whether the uplink has room, as far as one can see: most of those that are served wait for nothing. A
+    /// few may wait for their own downlink.
+    fn has_room(&self) -> bool {
+        let waits = |key: &&PeerKey| self.peers.get(**key).is_some_and(|peer| peer.backlog);
+        self.regular.iter().filter(waits).count() * 2 <= self.regular.len()
     }
 
     /// How many regular slots nobody may be choked to free.

@@ -18,8 +18,9 @@
 //! its wait decides: nobody starves, whatever others claim, however much they take, and however often they
 //! come anew. A peer that claims less than it had of us is not believed.
 //!
-//! **Slots may follow the uplink** ([`Adaptive`]): one more at each round while it has room and somebody
-//! waits, one less when it has none.
+//! **Slots may follow the uplink** ([`Adaptive`]): one more at each round in which somebody waits and the
+//! uplink has room, or carries enough for all of them to be worth having; when it has no room and each gets
+//! less than half of that, as many as are worth having.
 //!
 //! Between rounds a slot that gets free is taken at once: a regular one by the next in line (the rank of
 //! the last round, behind it who came since), an optimistic one by lot.
@@ -120,12 +121,14 @@ pub enum Input {
     },
     /// Whether we have everything: then slots go by the seed strategy, not by what we get.
     Seeding(bool),
-    /// Whether the uplink had room since this was last said: all that unchoked peers asked for was sent
-    /// without delay, at less than the limit. Matters where the slots are adaptive; in a round where both
-    /// was said, there was no room.
-    Uplink {
-        /// Whether it had.
-        spare: bool,
+    /// The system took block data for a peer. Matters where the slots are adaptive.
+    Sent {
+        /// Whom.
+        peer: PeerKey,
+        /// How much, in bytes; may be 0.
+        bytes: u32,
+        /// Whether more is on its way out to it, or held back by a limit.
+        backlog: bool,
     },
 }
 

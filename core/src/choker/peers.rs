@@ -60,6 +60,8 @@ pub(super) struct Peer {
     /// Bytes sent to it ever, and since it was last unchoked.
     pub(super) given: u64,
     pub(super) taken: u64,
+    /// Whether something is on its way out to it.
+    pub(super) backlog: bool,
     /// What it says it has.
     pub(super) claimed_pieces: u32,
     /// Until when it is urgent, if it is.
@@ -87,6 +89,7 @@ impl Peer {
             uploaded: Traffic::default(),
             given: 0,
             taken: 0,
+            backlog: false,
             claimed_pieces: 0,
             urgent_until: None,
             wins: false,

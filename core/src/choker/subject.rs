@@ -75,7 +75,7 @@ impl Subject for AnyChoker {
             7 | 8 => Input::NotInterested { peer },
             9 | 10 => Input::Lobby { peer, wants: dice.chance(2, 3) },
             11 => Input::Completion { peer, pieces: dice.below(200) },
-            12 => Input::Uplink { spare: dice.chance(1, 2) },
+            12 => Input::Sent { peer, bytes: dice.below(1 << 20), backlog: dice.chance(1, 2) },
             13 => Input::Uploaded { peer, bytes: dice.below(u32::MAX) },
             _ => Input::Downloaded { peer, bytes: dice.below(100) },
         }
@@ -106,6 +106,7 @@ impl Subject for AnyChoker {
             Input::NotInterested { peer },
             Input::Lobby { peer, wants: dice.chance(1, 2) },
             Input::Downloaded { peer, bytes: 1 },
+            Input::Sent { peer, bytes: 1, backlog: true },
         ];
         dice.pick(&strays).cloned()
     }

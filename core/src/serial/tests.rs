@@ -125,7 +125,7 @@ fn inputs_of_picker_and_choker_can_be_read_again() {
         choker::Input::Completion { peer, pieces: 3 },
         choker::Input::Lobby { peer, wants: true },
         choker::Input::Seeding(false),
-        choker::Input::Uplink { spare: true },
+        choker::Input::Sent { peer, bytes: 4, backlog: true },
     ]);
 }
 

@@ -80,17 +80,17 @@ impl Swarm {
             let Some(peer) = self.peers.get_mut(key) else { return };
             let Some(queue) = peer.queue.as_mut() else { return };
             if queue.is_empty() {
-                return self.note_uplink(now, true, out);
+                return self.note_uplink(now, key, 0, out);
             }
             if peer.connection.credit() <= peer.reading {
-                return self.note_uplink(now, false, out); // Sent will come.
+                return self.note_uplink(now, key, 0, out); // Sent will come.
             }
             if self.uploading >= self.config.upload_memory || self.upload_allowance.available() == 0 {
                 if !peer.in_line {
                     peer.in_line = true;
                     self.line.push_back(key);
                 }
-                return self.note_uplink(now, false, out);
+                return self.note_uplink(now, key, 0, out);
             }
             let Some(run) = queue.pop_run() else { return };
             peer.reading += run.length as usize;
@@ -100,11 +100,13 @@ impl Swarm {
         }
     }
 
-    /// Whether the uplink has room for more than what peers ask for: matters where slots follow it.
-    fn note_uplink(&mut self, now: Instant, spare: bool, out: &mut Outbox<Action>) {
-        if self.config.choker.adaptive.is_some() {
-            self.choose(now, choker::Input::Uplink { spare }, out);
-        }
+    /// How a peer's data goes out: matters where slots follow the uplink.
+    fn note_uplink(&mut self, now: Instant, key: PeerKey, sent: usize, out: &mut Outbox<Action>) {
+        let Some(peer) = self.peers.get(key).filter(|_| self.config.choker.adaptive.is_some()) else {
+            return;
+        };
+        let (bytes, backlog) = (sent as u32, peer.in_line || peer.reading + peer.unsent > 0);
+        self.choose(now, choker::Input::Sent { peer: key, bytes, backlog }, out);
     }
 
     /// Lets those in line go on, first come first served, until there is no room again.
@@ -165,6 +167,7 @@ impl Swarm {
         self.carry(key, out);
         match result {
             Ok(()) => {
+                self.note_uplink(now, key, freed, out);
                 self.serve_more(now, key, out);
                 self.serve_line(now, out);
             }

@@ -15,7 +15,7 @@ pub(super) enum Event {
     Completion(usize, u32),
     Lobby(usize, bool),
     Seeding(bool),
-    Uplink(bool),
+    Sent(usize, u32, bool),
     /// Microseconds.
     Pass(u64),
 }
@@ -32,7 +32,8 @@ pub(super) fn any_event() -> impl Strategy<Value = Event> {
         3 => (peer(), 0_u32..50).prop_map(|(peer, pieces)| Event::Completion(peer, pieces)),
         4 => (peer(), prop::bool::weighted(0.7)).prop_map(|(peer, wants)| Event::Lobby(peer, wants)),
         1 => any::<bool>().prop_map(Event::Seeding),
-        2 => any::<bool>().prop_map(Event::Uplink),
+        4 => (peer(), 0_u32..400_000, any::<bool>())
+            .prop_map(|(peer, bytes, backlog)| Event::Sent(peer, bytes, backlog)),
         5 => (0_u64..12_000_000).prop_map(Event::Pass),
     ]
 }

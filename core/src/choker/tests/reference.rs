@@ -5,11 +5,11 @@ use super::{SECOND, event::Event};
 use crate::{
     Instant, Machine, Outbox,
     choker::{Action, Choker, Config, Input, SeedStrategy},
-    id::PeerKey,
+    id::{BLOCK_LENGTH, PeerKey},
     slab::Slab,
 };
 use alloc::vec::Vec;
-use core::time::Duration;
+use core::{mem, time::Duration};
 
 /// A choker, its clock, and the reference that checks every call.
 pub(super) struct World {
@@ -26,7 +26,7 @@ struct Reference {
     config: Config,
     seeding: bool,
     slots: u32,
-    uplink: Vec<bool>,
+    sent: u64,
     round_due: Option<Instant>,
     peers: Vec<Account>,
 }
@@ -47,6 +47,8 @@ struct Account {
     /// Bytes of the round before and of this one.
     downloaded: [u64; 2],
     uploaded: [u64; 2],
+    /// Something is on its way out to it.
+    backlog: bool,
     given: u64,
     taken: u64,
     claims: u32,
@@ -68,7 +70,7 @@ impl World {
             config,
             seeding: false,
             slots: choker.slots(),
-            uplink: Vec::new(),
+            sent: 0,
             round_due: None,
             peers: Vec::new(),
         };
@@ -109,7 +111,9 @@ impl World {
             Event::Pass(_) => None,
             Event::Join => Some(Input::PeerJoined { peer: self.keys.insert(()) }),
             Event::Seeding(seeding) => Some(Input::Seeding(seeding)),
-            Event::Uplink(spare) => Some(Input::Uplink { spare }),
+            Event::Sent(place, bytes, backlog) => {
+                peer(place).map(|peer| Input::Sent { peer, bytes, backlog })
+            }
             Event::Leave(place) => return peer(place).into_iter().for_each(|peer| self.leave(peer)),
             Event::Interested(place) => peer(place).map(|peer| Input::Interested { peer }),
             Event::NotInterested(place) => peer(place).map(|peer| Input::NotInterested { peer }),
@@ -184,7 +188,10 @@ impl Reference {
             Input::Lobby { peer, wants: true } => self.ask_urgency(now, peer),
             Input::Lobby { peer, wants: false } => self.with(peer, |account, _| account.end_urgency()),
             Input::Seeding(seeding) => self.seeding = seeding,
-            Input::Uplink { spare } => self.uplink.push(spare),
+            Input::Sent { peer, bytes, backlog } => {
+                self.sent += u64::from(bytes);
+                self.with(peer, |account, _| account.backlog = backlog);
+            }
         }
     }
 
@@ -267,22 +274,25 @@ impl Reference {
         Some(ranking.into_iter().map(|(.., key)| key).collect())
     }
 
+    /// A slot is worth a block a second. Who gets less than half of that is too many, and who could have it
+    /// is welcome.
     fn adapt(&mut self, now: Instant, choker: &Choker) {
-        let said: Vec<bool> = self.uplink.drain(..).collect();
-        let Some(bounds) = self.config.adaptive.filter(|_| !said.is_empty()) else { return };
-        let held = self.peers.iter().filter(|account| {
-            account.place(choker) == Place::Regular
-                && account.interested.is_some()
-                && !account.has_rested(now, &self.config)
-        });
-        let wanted = if said.contains(&false) {
-            self.slots.saturating_sub(1).max(held.count() as u32)
-        } else if self.peers.iter().any(|account| account.waits) {
-            self.slots + 1
+        let blocks_per_s = mem::take(&mut self.sent) / self.config.round.as_secs() / u64::from(BLOCK_LENGTH);
+        let Some(bounds) = self.config.adaptive else { return };
+        let seated = || self.peers.iter().filter(|account| account.place(choker) == Place::Regular);
+        let (delayed, prompt): (Vec<_>, Vec<_>) = seated().partition(|account| account.backlog);
+        let is_full = delayed.len() > prompt.len();
+        let held =
+            seated().filter(|account| account.interested.is_some() && !account.has_rested(now, &self.config));
+        let (slots, anyone_waits) = (u64::from(self.slots), self.peers.iter().any(|account| account.waits));
+        let wanted = if anyone_waits && (!is_full || slots < blocks_per_s) {
+            slots + 1
+        } else if is_full && slots > blocks_per_s * 2 {
+            blocks_per_s.max(held.count() as u64)
         } else {
-            return;
+            slots
         };
-        self.slots = wanted.max(bounds.least).min(bounds.most);
+        self.slots = wanted.max(bounds.least.into()).min(bounds.most.into()) as u32;
     }
 
     /// The least comes first: bytes, a class, and an order within.
@@ -385,6 +395,7 @@ impl Account {
             in_lobby: false,
             downloaded: [0; 2],
             uploaded: [0; 2],
+            backlog: false,
             given: 0,
             taken: 0,
             claims: 0,

@@ -101,6 +101,9 @@ pub struct Group {
     /// How much of unfinished pieces their engines keep in memory; the rest is read back to be hashed.
     #[serde(default = "hash_memory")]
     pub hash_memory: Size,
+    /// How many peers they serve at once by rank: at first, if that follows their uplink.
+    #[serde(default = "slots")]
+    pub slots: u32,
     /// Whether the number of peers that they serve at once follows their uplink.
     #[serde(default)]
     pub adaptive_slots: bool,
@@ -430,6 +433,10 @@ const fn all() -> Share {
 
 fn public() -> Vec<Reach> {
     vec![Reach::Public]
+}
+
+fn slots() -> u32 {
+    swarm::Config::default().choker.slots
 }
 
 fn hash_memory() -> Size {

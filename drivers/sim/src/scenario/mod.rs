@@ -28,7 +28,7 @@ pub use report::{Failure, Report, Sample};
 pub use shrink::shrink;
 
 /// The scenarios that are built in: name and text. `tests/scenarios` holds them and explains their keys.
-pub const BUILT_IN: [(&str, &str); 20] = [
+pub const BUILT_IN: [(&str, &str); 21] = [
     ("flash-crowd", include_str!("../../../../tests/scenarios/flash-crowd.toml")),
     ("one-seed", include_str!("../../../../tests/scenarios/one-seed.toml")),
     ("slow-seed", include_str!("../../../../tests/scenarios/slow-seed.toml")),
@@ -38,6 +38,7 @@ pub const BUILT_IN: [(&str, &str); 20] = [
     ("churn", include_str!("../../../../tests/scenarios/churn.toml")),
     ("lobby-urgent", include_str!("../../../../tests/scenarios/lobby-urgent.toml")),
     ("spare-uplink", include_str!("../../../../tests/scenarios/spare-uplink.toml")),
+    ("thin-uplink", include_str!("../../../../tests/scenarios/thin-uplink.toml")),
     ("behind-nat", include_str!("../../../../tests/scenarios/behind-nat.toml")),
     ("lossy-links", include_str!("../../../../tests/scenarios/lossy-links.toml")),
     ("mixed-encryption", include_str!("../../../../tests/scenarios/mixed-encryption.toml")),

@@ -107,7 +107,7 @@ impl Stage for WorldStage {
         } else {
             let engine = engine::Config::default();
             let adaptive = host.adaptive_slots.then(choker::Adaptive::default);
-            let choker = choker::Config { adaptive, ..engine.swarm.choker };
+            let choker = choker::Config { slots: host.slots, adaptive, ..engine.swarm.choker };
             let swarm = swarm::Config { hash_memory: host.hash_memory, choker, ..engine.swarm };
             let id = self.world.add_peer(PeerConfig {
                 engine: engine::Config { encryption: host.encryption, swarm, ..engine },

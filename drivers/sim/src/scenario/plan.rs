@@ -65,6 +65,8 @@ pub struct HostPlan {
     pub disk: DiskConfig,
     /// How many bytes of unfinished pieces its engine keeps.
     pub hash_memory: usize,
+    /// How many peers it serves at once by rank: at first, if that follows its uplink.
+    pub slots: u32,
     /// Whether the number of peers that it serves at once follows its uplink.
     pub adaptive_slots: bool,
     /// Whether its streams are encrypted.
@@ -301,6 +303,7 @@ fn draw_host(group: &file::Group, place: u32, random: &mut Random) -> HostPlan {
             capacity: None,
         },
         hash_memory: group.hash_memory.0 as usize,
+        slots: group.slots,
         adaptive_slots: group.adaptive_slots,
         encryption: encryption(
             group.encryption[place % turns],

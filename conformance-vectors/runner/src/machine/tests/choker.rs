@@ -4,7 +4,7 @@ use super::{Recorder, SECOND};
 use crate::machine::build::never;
 use convoy_core::{
     choker::{self, Choker},
-    id::PeerKey,
+    id::{BLOCK_LENGTH, PeerKey},
     slab::Key,
 };
 
@@ -155,16 +155,24 @@ fn choker_serves_the_urgent_beyond_its_slots() {
 #[test]
 fn choker_follows_the_uplink() {
     use choker::Input;
-    let adaptive = Some(choker::Adaptive { least: 1, most: 3 });
+    let adaptive = Some(choker::Adaptive { least: 1, most: 5 });
     let mut life = choker(7, choker::Config { slots: 2, adaptive, ..choker::Config::default() });
     for number in 0..6 {
         life.input(Input::PeerJoined { peer: peer(number) });
         life.input(Input::Interested { peer: peer(number) });
     }
-    for spare in [true, true, true, false, false, false] {
-        life.input(Input::Uplink { spare });
+    for (blocks_per_s, backlog, slots) in
+        [(1, false, 3), (1, false, 4), (1, true, 1), (3, true, 2), (3, true, 3), (2, true, 3)]
+    {
+        for number in 0..6 {
+            let bytes = if number == 0 { blocks_per_s * BLOCK_LENGTH * 10 } else { 0 };
+            life.input(Input::Sent { peer: peer(number), bytes, backlog });
+        }
         life.pass(10 * SECOND);
+        assert_eq!(life.machine.slots(), slots);
     }
-    assert_eq!(life.machine.slots(), 1);
-    life.is_kept_in("choker-adaptive.json", "slots that grow while the uplink has room, and shrink when not");
+    life.is_kept_in(
+        "choker-adaptive.json",
+        "slots that grow while the uplink has room, and shrink to what is worth having when not",
+    );
 }
