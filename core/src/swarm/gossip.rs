@@ -38,6 +38,12 @@ impl Swarm {
         }
     }
 
+    /// We can be reached here: who names this address names nobody else.
+    pub(super) fn know_ours(&mut self, now: Instant, addr: SocketAddr, out: &mut Outbox<Action>) {
+        self.gossip(now, pex::Input::Ours(addr), out);
+        self.punch(now, holepunch::Input::Ours(addr), out);
+    }
+
     fn flags_of(&self, key: PeerKey) -> u8 {
         let Some(peer) = self.peers.get(key) else { return 0 };
         [

@@ -129,6 +129,8 @@ pub enum Input {
     Read(Option<Reader>),
     /// Where we listen, as peers hear it.
     ListenPort(Option<u16>),
+    /// We can be reached here, as far as peers see: nobody is to make us dial ourselves.
+    Ours(SocketAddr),
     /// Drop the peers and take no new ones; make everything durable.
     Pause,
     /// The opposite of `Pause`.

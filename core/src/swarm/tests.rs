@@ -5,6 +5,7 @@ mod extensions;
 mod players;
 mod poison;
 mod suggest;
+mod wire_rules;
 
 use super::{
     Action, Input, PeerEnd, Setup, Swarm,
