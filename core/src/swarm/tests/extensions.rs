@@ -183,12 +183,16 @@ fn bad_input_20_the_latest_id_wins_and_nothing_is_sent_to_id_0() {
 
 #[test]
 fn bad_input_20_an_extended_handshake_of_nonsense_changes_nothing() {
-    let mut table = Table::new(true);
+    let mut table = Table::new(false);
     let peer = join(&mut table);
+    let depth = |table: &Table| table.swarm.picker.peer_stats(peer).map(|stats| stats.depth);
+    let before = depth(&table);
+    assert!(before > Some(1));
     for payload in [
         &b"le"[..],
         b"",
         b"d1:mi5ee",
+        b"d4:reqqi0ee",
         b"d4:reqqi-1ee",
         b"d4:reqqi9223372036854775807ee",
         b"d6:yourip3:abce",
@@ -196,6 +200,7 @@ fn bad_input_20_an_extended_handshake_of_nonsense_changes_nothing() {
         b"d1:pi70000ee",
     ] {
         table.hear(peer, &extended(0, payload));
+        assert_eq!(depth(&table), before, "requests that may stand at it");
     }
     assert!(table.closed.is_empty());
     assert!(table.swarm.is_open());
