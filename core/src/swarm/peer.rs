@@ -28,7 +28,9 @@ pub(super) struct Peer {
     pub(super) unsent: usize,
     /// Whether it stands in line for upload memory or allowance.
     pub(super) in_line: bool,
-    /// Blocks that nobody asked for, from a peer without BEP 6.
+    /// Requests that it owes an answer to: each gets one block or, with BEP 6, one reject.
+    pub(super) unanswered: u32,
+    /// Blocks or rejects that nobody asked for.
     pub(super) strikes: u8,
     /// Whether both sides speak BEP 10.
     pub(super) extended: bool,
@@ -78,6 +80,7 @@ impl Peer {
             reading: 0,
             unsent: 0,
             in_line: false,
+            unanswered: 0,
             strikes: 0,
             extended,
             ic_version: 0,

@@ -2,14 +2,90 @@
 //! with what honest peers do.
 
 use super::{
-    Table,
+    HAVE_ALL, Table, UNCHOKE,
     extensions::{extended, extensions, join},
+    request, setup_of,
 };
 use crate::{
-    swarm::Input,
+    id::{BLOCK_LENGTH, PeerKey},
+    picker::PipelineLimits,
+    swarm::{Input, PeerEnd, subject::PIECES},
     wire::extension::{Holepunch, HolepunchError},
 };
+use alloc::vec::Vec;
 use core::net::SocketAddr;
+
+/// So many strays are forgiven.
+const STRIKES: usize = 16;
+
+fn reject(piece: u32) -> Vec<u8> {
+    request(16, piece, 0, BLOCK_LENGTH)
+}
+
+/// A leecher, and a peer that has sent as many rejects of nothing as are forgiven.
+fn forgiven() -> (Table, PeerKey) {
+    let (mut setup, content) = setup_of(false);
+    setup.config.pipeline = PipelineLimits { start: 100, ..PipelineLimits::default() };
+    let mut table = Table::of(setup, content);
+    let peer = table.join(1, true);
+    table.hear(peer, HAVE_ALL);
+    for _ in 0..STRIKES {
+        table.hear(peer, &reject(0));
+    }
+    assert!(table.closed.is_empty());
+    (table, peer)
+}
+
+#[test]
+fn a_storm_of_rejects_that_answer_nothing_closes() {
+    let (mut table, peer) = forgiven();
+    table.hear(peer, &reject(0));
+    assert_eq!(table.closed, [PeerEnd::Unsolicited]);
+}
+
+#[test]
+fn a_reject_that_crosses_our_cancel_is_no_stray_however_late_it_comes() {
+    let (mut table, peer) = forgiven();
+    table.hear(peer, UNCHOKE);
+    let asked: Vec<(u32, u32)> = table.requests.drain(..).map(|(_, place)| place).collect();
+    assert_eq!(asked.len() as u32, 2 * PIECES);
+    table.sent(peer);
+    let cancelled = table.pass(70).iter().filter(|message| message.get(4) == Some(&8)).count();
+    assert_eq!(cancelled, asked.len(), "they timed out");
+    let (first, others) = asked.split_first().expect("not empty");
+    let block = table.block(*first);
+    table.hear(peer, &block);
+    for (at, (piece, begin)) in others.iter().enumerate() {
+        table.hear(peer, &request(16, *piece, *begin, BLOCK_LENGTH));
+        if at == 3 {
+            table.sent(peer);
+            table.pass(70);
+        }
+    }
+    assert!(table.closed.is_empty());
+    for (_, (piece, begin)) in core::mem::take(&mut table.requests) {
+        table.hear(peer, &request(16, piece, begin, BLOCK_LENGTH));
+    }
+    assert!(table.closed.is_empty(), "what it was asked for since");
+    table.requests.clear();
+    table.hear(peer, &reject(0));
+    assert_eq!(table.closed, [PeerEnd::Unsolicited], "all is answered");
+}
+
+#[test]
+fn bad_input_15_sixteen_blocks_that_nobody_asked_for_are_forgiven_without_bep_6() {
+    let mut table = Table::new(false);
+    let peer = table.join(1, false);
+    table.hear(peer, &[0, 0, 0, 2, 5, 0xff]);
+    let block = table.block((3, BLOCK_LENGTH));
+    for _ in 0..STRIKES {
+        table.hear(peer, &block);
+    }
+    assert!(table.closed.is_empty());
+    table.hear(peer, &block);
+    assert_eq!(table.closed, [PeerEnd::Unsolicited]);
+    assert!(table.writes.is_empty());
+}
 
 #[test]
 fn nobody_meets_us_through_us() {
