@@ -358,6 +358,9 @@ pub struct Config {
     pub send_queue: usize,
     /// How many requests of one peer are queued (`reqq` of BEP 10).
     pub request_queue: u32,
+    /// The longest bitfield of a peer, in bytes, while the metadata is unknown; kept until it is known. A
+    /// torrent of more pieces than this has bits cannot be fetched by its name alone.
+    pub early_bitfield_max: u32,
     /// The most bytes in flight while pieces on disk are checked.
     pub check_memory: usize,
     /// The most bytes kept of pieces that failed their hash, to find out who sent the corrupt blocks: about
@@ -398,6 +401,7 @@ impl Default for Config {
             send_window: 1 << 20,
             send_queue: 2 << 20,
             request_queue: 512,
+            early_bitfield_max: 1 << 20,
             check_memory: 8 << 20,
             poison_memory: 1 << 20,
             pex: true,

@@ -43,7 +43,7 @@ impl Swarm {
             extended,
             send_window: self.config.send_window,
             send_queue: self.config.send_queue,
-            ..wire::Config::default()
+            early_bitfield_max: self.config.early_bitfield_max,
         };
         let connection = Connection::new(config, now);
         let peer = Peer::new(joined.stream, info.clone(), connection, (fast, extended));

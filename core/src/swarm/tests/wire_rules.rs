@@ -7,12 +7,15 @@ use super::{
     request, setup_of,
 };
 use crate::{
-    id::{BLOCK_LENGTH, PeerKey},
+    id::{BLOCK_LENGTH, InfoHash, PeerKey},
     picker::PipelineLimits,
-    swarm::{Input, PeerEnd, subject::PIECES},
-    wire::extension::{Holepunch, HolepunchError},
+    swarm::{Input, PeerEnd, Setup, Torrent, subject::PIECES},
+    wire::{
+        Error, PeerMisbehaved,
+        extension::{Holepunch, HolepunchError},
+    },
 };
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 use core::net::SocketAddr;
 
 /// So many strays are forgiven.
@@ -85,6 +88,24 @@ fn bad_input_15_sixteen_blocks_that_nobody_asked_for_are_forgiven_without_bep_6(
     table.hear(peer, &block);
     assert_eq!(table.closed, [PeerEnd::Unsolicited]);
     assert!(table.writes.is_empty());
+}
+
+#[test]
+fn bad_input_12_a_magnet_takes_bitfields_as_long_as_is_configured() {
+    const LENGTH: u32 = 10_000_000 / 8;
+    let mut bitfield = [&(LENGTH + 1).to_be_bytes()[..], &[5]].concat();
+    bitfield.resize(5 + LENGTH as usize, 0xff);
+    let too_long = PeerEnd::Wire(Error::Peer(PeerMisbehaved::TooLong { length: LENGTH + 1 }));
+    for (early_bitfield_max, closed) in [(LENGTH, vec![]), (LENGTH - 1, vec![too_long])] {
+        let (mut setup, content) = setup_of(false);
+        setup.config.early_bitfield_max = early_bitfield_max;
+        let setup = Setup { torrent: Torrent::Magnet(InfoHash([7; 20])), ..setup };
+        let mut table = Table::of(setup, content);
+        let peer = table.join(1, true);
+        table.hear(peer, &bitfield);
+        assert_eq!(table.closed, closed, "{early_bitfield_max}");
+        assert_eq!(table.swarm.memory().connections > LENGTH as usize, closed.is_empty(), "it is kept");
+    }
 }
 
 #[test]
