@@ -5,7 +5,7 @@ use crate::{
     Instant, Machine, Outbox, holepunch,
     id::PeerKey,
     pex,
-    wire::extension::{Pex, PexFlags, PexPeer},
+    wire::extension::{self, Pex, PexFlags, PexPeer},
 };
 use alloc::vec::Vec;
 use core::{mem, net::SocketAddr};
@@ -62,7 +62,8 @@ impl Swarm {
                 let added = added.into_iter().map(|peer| (peer.addr, peer.flags.0)).collect();
                 self.gossip(now, pex::Input::Received { peer: key, added, dropped }, out);
             }
-            Err(_) => self.leave(key, PeerEnd::BadExtension),
+            Err(extension::Error::TooLong { .. }) => self.leave(key, PeerEnd::BadExtension),
+            Err(_) => {}
         }
     }
 

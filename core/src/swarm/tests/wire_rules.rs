@@ -12,7 +12,7 @@ use crate::{
     swarm::{Input, PeerEnd, Setup, Torrent, subject::PIECES},
     wire::{
         Error, PeerMisbehaved,
-        extension::{Holepunch, HolepunchError},
+        extension::{Holepunch, HolepunchError, PEX_MAX, Pex, PexFlags, PexPeer},
     },
 };
 use alloc::{vec, vec::Vec};
@@ -106,6 +106,24 @@ fn bad_input_12_a_magnet_takes_bitfields_as_long_as_is_configured() {
         assert_eq!(table.closed, closed, "{early_bitfield_max}");
         assert_eq!(table.swarm.memory().connections > LENGTH as usize, closed.is_empty(), "it is kept");
     }
+}
+
+#[test]
+fn bad_input_22_malformed_peer_exchange_is_ignored_and_oversized_closes() {
+    let mut table = Table::new(false);
+    let peer = join(&mut table);
+    for malformed in [&b""[..], b"le", b"i5e", b"d5:added", b"d5:added3:abcee", &[0xff; 100]] {
+        table.hear(peer, &extended(1, malformed));
+    }
+    assert!(table.closed.is_empty());
+    let addr = SocketAddr::from(([9, 9, 9, 9], 6881));
+    let told = Pex { added: vec![PexPeer { addr, flags: PexFlags(0) }], dropped: vec![] };
+    table.hear(peer, &extended(1, &told.encode()));
+    assert_eq!(table.found, [addr], "nothing was heard before");
+    table.hear(peer, &extended(1, &vec![b'x'; PEX_MAX]));
+    assert!(table.closed.is_empty());
+    table.hear(peer, &extended(1, &vec![b'x'; PEX_MAX + 1]));
+    assert_eq!(table.closed, [PeerEnd::BadExtension]);
 }
 
 #[test]
