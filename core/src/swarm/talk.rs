@@ -144,7 +144,7 @@ impl Swarm {
             return self.on_extended(now, key, *id, payload, out);
         }
         if self.phase != Phase::Running {
-            return self.note_early(key, &message);
+            return self.note_early(now, key, &message, out);
         }
         match message {
             Message::Choke => self.pick(now, picker::Input::Choked { peer }, out),
@@ -194,13 +194,15 @@ impl Swarm {
     /// What a peer says of choking and interest before the pieces are known. What it says of pieces, its
     /// connection keeps.
     #[allow(clippy::wildcard_enum_match_arm, reason = "the rest makes no sense yet")]
-    fn note_early(&mut self, key: PeerKey, message: &Message) {
+    fn note_early(&mut self, now: Instant, key: PeerKey, message: &Message, out: &mut Outbox<Action>) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         match message {
             Message::Choke => peer.early.unchokes = false,
             Message::Unchoke => peer.early.unchokes = true,
             Message::Interested => peer.early.interested = true,
             Message::NotInterested => peer.early.interested = false,
+            // BEP 6: a reject for every request that will not be answered.
+            Message::Request(block) if peer.fast => self.tell(now, key, Message::Reject(*block), out),
             _ => {}
         }
     }

@@ -49,14 +49,9 @@ fn allowed(said: &[Vec<u8>]) -> Vec<u32> {
 }
 
 /// A swarm that knows only the name of its torrent.
-fn fetching() -> Table {
-    let mut table = Table::new(false);
-    let (setup, content) = (subject::setup(&table.content, none(), none()), table.content.clone());
-    let setup = Setup { torrent: Torrent::Magnet(InfoHash([7; 20])), ..setup };
-    table.swarm = Swarm::new(setup, [1; 32]);
-    table.content = content;
-    table.tell(Input::Start);
-    table
+pub(super) fn fetching() -> Table {
+    let (setup, content) = setup_of(false);
+    Table::of(Setup { torrent: Torrent::Magnet(InfoHash([7; 20])), ..setup }, content)
 }
 
 /// A seed that serves nobody.

@@ -2,27 +2,89 @@
 //! with what honest peers do.
 
 use super::{
-    HAVE_ALL, Table, UNCHOKE,
-    extensions::{extended, extensions, join},
-    request, setup_of,
+    CHOKE, HAVE_ALL, INTERESTED, Table, UNCHOKE,
+    extensions::{extended, extensions, fetching, join},
+    rejected, request, setup_of,
 };
 use crate::{
+    bitfield::Bitfield,
     id::{BLOCK_LENGTH, InfoHash, PeerKey},
+    metainfo::Info,
     picker::PipelineLimits,
-    swarm::{Input, PeerEnd, Setup, Torrent, subject::PIECES},
+    storage::{Completion, Verdict},
+    swarm::{
+        Content, Input, PeerEnd, Plan, Setup, Torrent,
+        subject::{PIECE, PIECES, torrent_of},
+    },
     wire::{
         Error, PeerMisbehaved,
         extension::{Holepunch, HolepunchError, PEX_MAX, Pex, PexFlags, PexPeer},
     },
 };
-use alloc::{vec, vec::Vec};
+use alloc::{boxed::Box, vec, vec::Vec};
+use bytes::Bytes;
 use core::net::SocketAddr;
 
 /// So many strays are forgiven.
 const STRIKES: usize = 16;
 
+/// A seed that reads nothing, so that requests stay in the queue, and a peer that it serves.
+fn slow_seed(fast: bool) -> (Table, PeerKey) {
+    let mut table = Table::new(true);
+    table.swarm.config.upload_memory = 0;
+    let peer = table.join(1, fast);
+    table.hear(peer, INTERESTED);
+    table.sent(peer);
+    (table, peer)
+}
+
 fn reject(piece: u32) -> Vec<u8> {
     request(16, piece, 0, BLOCK_LENGTH)
+}
+
+#[test]
+fn a_choke_comes_first_and_then_a_reject_for_each_request_that_stood() {
+    for (fast, expected) in [(true, &[CHOKE, &reject(3), &reject(1)][..]), (false, &[CHOKE])] {
+        let (mut table, peer) = slow_seed(fast);
+        for piece in [3, 1] {
+            let said = table.hear(peer, &request(6, piece, 0, BLOCK_LENGTH));
+            assert_eq!(rejected(&said), 0, "it waits");
+        }
+        table.swarm.set_choked(table.now, peer, true, &mut table.out);
+        assert_eq!(table.carry(), expected, "BEP 6: {fast}");
+    }
+}
+
+#[test]
+fn a_request_that_is_said_twice_gets_one_block_and_one_reject() {
+    for (fast, rejects) in [(true, vec![reject(2)]), (false, vec![])] {
+        let (mut table, peer) = slow_seed(fast);
+        let ask = request(6, 2, 0, BLOCK_LENGTH);
+        assert_eq!(rejected(&table.hear(peer, &ask)), 0, "it waits");
+        assert_eq!(table.hear(peer, &ask), rejects, "BEP 6: {fast}");
+        table.swarm.config.upload_memory = 1 << 20;
+        table.tell(Input::Allowance { download: None, upload: None });
+        let [token] = table.reads[..] else { panic!("{:?}", table.reads) };
+        let data = Bytes::from(vec![9; BLOCK_LENGTH as usize]);
+        let said = table.tell(Input::Storage(Completion::Read { token, result: Ok(data) }));
+        assert_eq!(said.iter().filter(|message| message.get(4) == Some(&7)).count(), 1);
+    }
+}
+
+#[test]
+fn requests_before_the_pieces_are_known_are_rejected() {
+    let mut table = fetching();
+    let (fast, other) = (table.join(1, true), table.join(2, false));
+    let ask = request(6, 0, 0, BLOCK_LENGTH);
+    assert_eq!(table.hear(fast, &ask), [reject(0)], "nothing is known yet");
+    assert!(table.hear(other, &ask).is_empty());
+    let verdict = Verdict { trusted: Bitfield::new(PIECES), check: Bitfield::full(PIECES) };
+    let info = Info { info_hash: InfoHash([7; 20]), ..torrent_of(&table.content, PIECE) };
+    let content = Content { info, verdict, plan: Plan::default(), paused: false };
+    table.tell(Input::Resolve(Box::new(content)));
+    assert_eq!(table.hear(fast, &ask), [reject(0)], "what is on disk is being checked");
+    assert!(table.hear(other, &ask).is_empty());
+    assert!(table.closed.is_empty());
 }
 
 /// A leecher, and a peer that has sent as many rejects of nothing as are forgiven.
