@@ -40,6 +40,8 @@ pub(super) struct Peer {
     pub(super) player: PlayerState,
     /// Whether it has said who it is.
     pub(super) introduced: bool,
+    /// Whether it was told who plays here, if anybody does: once, however often it asks (`ic_auth`).
+    pub(super) knows_player: bool,
     /// By which ids it takes extension messages.
     pub(super) ids: Ids,
     /// How long it says the info dictionary is (BEP 9).
@@ -86,6 +88,7 @@ impl Peer {
             ic_version: 0,
             player: PlayerState::default(),
             introduced: false,
+            knows_player: false,
             ids: Ids::default(),
             metadata_size: None,
             upload_only: false,

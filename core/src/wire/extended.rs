@@ -107,8 +107,10 @@ impl ExtendedHandshake {
         payload
     }
 
-    /// Adds a later handshake: BEP 10 has them be additive, and the latest word counts.
+    /// Adds a later handshake: BEP 10 has them be additive, and the latest word counts. What was said of
+    /// `upload_only` before is forgotten: a message of that name (BEP 21) may have overruled it.
     pub fn merge(&mut self, later: Self) {
+        self.upload_only = None;
         macro_rules! take {
             ($($field:ident)*) => { *self = Self { $($field: later.$field.or(self.$field.take()),)* } };
         }

@@ -8,12 +8,13 @@ use super::{
 };
 use crate::{
     bitfield::Bitfield,
+    ic::PlayerSecret,
     id::{BLOCK_LENGTH, InfoHash, PeerKey},
     metainfo::Info,
     picker::PipelineLimits,
     storage::{Completion, Verdict},
     swarm::{
-        Content, Input, PeerEnd, Plan, Setup, Torrent,
+        Community, Content, Input, PeerEnd, Plan, Setup, Torrent,
         subject::{PIECE, PIECES, torrent_of},
     },
     wire::{
@@ -21,7 +22,7 @@ use crate::{
         extension::{Holepunch, HolepunchError, PEX_MAX, Pex, PexFlags, PexPeer},
     },
 };
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeSet, vec, vec::Vec};
 use bytes::Bytes;
 use core::net::SocketAddr;
 
@@ -201,4 +202,37 @@ fn nobody_meets_us_through_us() {
     assert_eq!(extensions(&said), [(22, refused.encode())]);
     table.hear(peer, &extended(4, &Holepunch::Connect(ours).encode()));
     assert!(table.found.is_empty(), "nor do we dial ourselves");
+}
+
+#[test]
+fn who_plays_here_is_said_once() {
+    let (mut setup, content) = setup_of(false);
+    let player = PlayerSecret::from([1; 32]);
+    setup.config.community = Some(Community { id: [7; 32], player, members: BTreeSet::new() });
+    let mut table = Table::of(setup, content);
+    let peer = join(&mut table);
+    let said = table.hear(peer, &extended(0, b"d10:ic_versioni2e1:md7:ic_authi20eee"));
+    assert!(matches!(&extensions(&said)[..], [(20, _)]), "{said:?}");
+    table.sent(peer);
+    for ids in [&b"d1:md7:ic_authi0eee"[..], b"d1:md7:ic_authi21eee"] {
+        assert!(extensions(&table.hear(peer, &extended(0, ids))).is_empty());
+    }
+}
+
+#[test]
+fn a_later_handshake_overrules_what_was_said_of_upload_only_only_if_it_speaks_of_it() {
+    let mut table = Table::new(false);
+    let peer = join(&mut table);
+    for (message, expected) in [
+        (extended(0, b"d11:upload_onlyi1ee"), true),
+        (extended(0, b"d4:reqqi9ee"), true),
+        (extended(3, &[0]), false),
+        (extended(0, b"d4:reqqi8ee"), false),
+        (extended(0, b"d11:upload_onlyi1ee"), true),
+        (extended(0, b"d11:upload_onlyi0ee"), false),
+    ] {
+        table.hear(peer, &message);
+        let upload_only = table.swarm.peers.get(peer).map(|peer| peer.upload_only);
+        assert_eq!(upload_only, Some(expected), "after {message:?}");
+    }
 }
