@@ -360,6 +360,7 @@ NUMBERS = {
     b"ic_capabilities": ("ic_capabilities", 0, (1 << 16) - 1),
     b"metadata_size": ("metadata_size", 1, 1 << 25),
     b"p": ("listen_port", 1, (1 << 16) - 1),
+    b"reqq": ("reqq", 1, (1 << 32) - 1),
 }
 
 
@@ -381,8 +382,6 @@ def wire_extended(vector):
             taken[name] = said[key]
     if "ic_capabilities" in taken:
         taken["ic_capabilities"] &= 0b11111  # the rest has no meaning yet
-    if isinstance(said.get(b"reqq"), int):
-        taken["reqq"] = max(said[b"reqq"], 1)
     if isinstance(said.get(b"v"), bytes):
         taken["client"] = said[b"v"].decode()
     if isinstance(said.get(b"yourip"), bytes) and len(said[b"yourip"]) in (4, 16):

@@ -55,8 +55,8 @@ fn bad_input_5_paths() {
 
 #[test]
 fn the_wire_and_what_is_none() {
-    assert_holds("wire-messages.json", 23);
-    assert_holds("wire-extended.json", 13);
+    assert_holds("wire-messages.json", 25);
+    assert_holds("wire-extended.json", 14);
     assert_holds("wire-handshakes.json", 4);
     assert_holds("wire-streams.json", 16);
 }

@@ -29,6 +29,11 @@ impl OwnAddress {
         false
     }
 
+    /// Where we are, for each family of which anybody has said so.
+    pub(super) fn ips(&self) -> [Option<IpAddr>; 2] {
+        [self.v4, self.v6].map(|leader| leader.map(|(ip, _)| ip))
+    }
+
     /// Where we are for somebody at `remote`.
     pub(super) fn towards(&self, remote: SocketAddr, port: u16) -> Option<SocketAddr> {
         let leader = if remote.is_ipv4() { self.v4 } else { self.v6 };

@@ -52,11 +52,16 @@ impl Engine {
         let Some(info_hash) = self.torrents.get(id).map(|torrent| torrent.swarm.info().info_hash) else {
             return;
         };
+        let before = self.own_address.ips();
         let mut swarmed = mem::take(&mut self.swarmed);
         for action in swarmed.drain() {
             self.carry_one(now, id, info_hash, action, out);
         }
         self.swarmed = swarmed;
+        // Not before all that this swarm wants is done: it is told as well.
+        if self.own_address.ips() != before {
+            self.tell_all_ours(now, out);
+        }
         self.follow(now, id, out);
         self.remove_if_stopped(id, out);
     }
@@ -135,6 +140,22 @@ impl Engine {
         }
         for (_, torrent) in self.torrents.iter_mut() {
             torrent.candidates.rank(self.own_address);
+        }
+    }
+
+    fn tell_all_ours(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        let mut slot = 0;
+        while let Some(id) = self.torrents.key_from(slot) {
+            slot = id.index() + 1;
+            self.tell_ours(now, id, out);
+        }
+    }
+
+    /// Tells a swarm where we can be reached, as far as that is known.
+    pub(super) fn tell_ours(&mut self, now: Instant, id: TorrentId, out: &mut Outbox<Action>) {
+        let Some(port) = self.local.map(|local| local.port()) else { return };
+        for ip in self.own_address.ips().into_iter().flatten() {
+            self.tell_swarm(now, id, swarm::Input::Ours(SocketAddr::new(ip, port)), out);
         }
     }
 

@@ -193,6 +193,7 @@ impl Engine {
         let mut slot = 0;
         while let Some(id) = self.torrents.key_from(slot) {
             self.tell_swarm(now, id, swarm::Input::ListenPort(Some(local.port())), out);
+            self.tell_ours(now, id, out);
             slot = id.index() + 1;
         }
     }
@@ -302,6 +303,7 @@ impl Engine {
         out.push(Action::Open { torrent: id, info_hash });
         out.push(Action::Event(Event::Added { info_hash }));
         self.tell_swarm(now, id, input, out);
+        self.tell_ours(now, id, out);
         for url in add.web_seeds {
             self.tell_swarm(now, id, swarm::Input::AddWebSeed(url), out);
         }
@@ -323,6 +325,7 @@ impl Engine {
         }
         out.push(Action::Event(Event::Fetching { info_hash }));
         self.tell_swarm(now, id, swarm::Input::Start, out);
+        self.tell_ours(now, id, out);
         self.share_out(now, true, out);
         self.dial(now, id, out);
     }

@@ -177,7 +177,18 @@ fn bad_input_22_a_message_every_second_is_ignored_but_one_a_minute() {
         found += world.hears(ann, &[([11, high, low, 1], 6881).into()]).len();
         world.pass(SECOND);
     }
-    assert_eq!((found, world.pex.counters().too_soon), (12, 588));
+    assert_eq!((found, world.pex.counters().too_soon), (11, 589));
+}
+
+#[test]
+fn bad_input_22_a_message_may_come_two_seconds_early_and_no_more() {
+    let mut world = World::new();
+    let ann = world.join(1);
+    assert_eq!(world.hears(ann, &[at(2)]), [at(2)]);
+    world.pass(58 * SECOND - Duration::from_micros(1));
+    assert_eq!(world.hears(ann, &[at(3)]), []);
+    world.pass(Duration::from_micros(1));
+    assert_eq!(world.hears(ann, &[at(3)]), [at(3)], "the one before was held up on its way");
 }
 
 #[test]

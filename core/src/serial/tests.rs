@@ -256,6 +256,7 @@ fn inputs_of_swarms_can_be_read_again() {
         Input::Allowance { download: None, upload: Some(1) },
         Input::ListenPort(Some(6881)),
         Input::ListenPort(None),
+        Input::Ours("192.0.2.1:6881".parse().expect("an address")),
         Input::Pause,
         Input::Unpause,
         Input::Stop,

@@ -19,7 +19,7 @@ impl Swarm {
                     self.download_allowance.spend(block.length);
                     self.budget = self.budget.saturating_sub(u64::from(block.length));
                     if !self.ask_web_seed(peer, block) {
-                        self.tell(now, peer, Message::Request(block), out);
+                        self.ask(now, peer, block, out);
                     }
                 }
                 picker::Action::Cancel { peer, block } => {

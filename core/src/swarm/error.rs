@@ -45,8 +45,8 @@ pub enum PeerEnd {
     /// It sent metadata that is not what the info-hash stands for, or asks for ours on and on.
     #[error("abused the exchange of metadata")]
     BadMetadata,
-    /// It sends blocks that nobody asked for.
-    #[error("sent blocks that were not asked for")]
+    /// It sends blocks, or rejects, that nobody asked for.
+    #[error("sent what was not asked for")]
     Unsolicited,
     /// There are connections enough.
     #[error("too many connections")]

@@ -118,10 +118,12 @@ impl Swarm {
     ) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         peer.info.prefers_encryption = handshake.prefers_encryption == Some(true);
-        peer.upload_only = handshake.upload_only == Some(true);
+        // Not what an earlier one said: a message of its own may have come since (BEP 21).
+        peer.upload_only = handshake.upload_only.unwrap_or(peer.upload_only);
         let first = !mem::replace(&mut peer.introduced, true);
         let before = mem::replace(&mut peer.ids, Ids::of(&handshake));
         let ids = peer.ids;
+        let asks_who_plays = ids.ic_auth.is_some() && !mem::replace(&mut peer.knows_player, true);
         let sized = mem::replace(&mut peer.metadata_size, handshake.metadata_size) != handshake.metadata_size;
         peer.early.reqq = handshake.reqq;
         peer.ic_version = handshake.ic_version.unwrap_or(0);
@@ -139,7 +141,7 @@ impl Swarm {
         if ids.pex.is_some() && before.pex.is_none() {
             self.gossip(now, pex::Input::Speaks { peer: key }, out);
         }
-        if ids.ic_auth.is_some() && before.ic_auth.is_none() {
+        if asks_who_plays {
             self.authenticate_to(now, key, out);
         }
         if ids.ic_priority.is_some() && before.ic_priority.is_none() {

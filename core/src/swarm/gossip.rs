@@ -5,7 +5,7 @@ use crate::{
     Instant, Machine, Outbox, holepunch,
     id::PeerKey,
     pex,
-    wire::extension::{Pex, PexFlags, PexPeer},
+    wire::extension::{self, Pex, PexFlags, PexPeer},
 };
 use alloc::vec::Vec;
 use core::{mem, net::SocketAddr};
@@ -38,6 +38,12 @@ impl Swarm {
         }
     }
 
+    /// We can be reached here: who names this address names nobody else.
+    pub(super) fn know_ours(&mut self, now: Instant, addr: SocketAddr, out: &mut Outbox<Action>) {
+        self.gossip(now, pex::Input::Ours(addr), out);
+        self.punch(now, holepunch::Input::Ours(addr), out);
+    }
+
     fn flags_of(&self, key: PeerKey) -> u8 {
         let Some(peer) = self.peers.get(key) else { return 0 };
         [
@@ -56,7 +62,8 @@ impl Swarm {
                 let added = added.into_iter().map(|peer| (peer.addr, peer.flags.0)).collect();
                 self.gossip(now, pex::Input::Received { peer: key, added, dropped }, out);
             }
-            Err(_) => self.leave(key, PeerEnd::BadExtension),
+            Err(extension::Error::TooLong { .. }) => self.leave(key, PeerEnd::BadExtension),
+            Err(_) => {}
         }
     }
 

@@ -530,6 +530,7 @@ impl Machine for Swarm {
             Input::Follow(plan) => self.follow(now, *plan, out),
             Input::Read(reader) => self.read_ahead(now, reader, out),
             Input::ListenPort(port) => self.listen_port = port,
+            Input::Ours(addr) => self.know_ours(now, addr, out),
             Input::Pause => self.pause(out),
             Input::Unpause => self.paused = false,
             Input::Stop => self.stop(out),

@@ -129,6 +129,8 @@ pub enum Input {
     Read(Option<Reader>),
     /// Where we listen, as peers hear it.
     ListenPort(Option<u16>),
+    /// We can be reached here, as far as peers see: nobody is to make us dial ourselves.
+    Ours(SocketAddr),
     /// Drop the peers and take no new ones; make everything durable.
     Pause,
     /// The opposite of `Pause`.
@@ -357,6 +359,9 @@ pub struct Config {
     pub send_queue: usize,
     /// How many requests of one peer are queued (`reqq` of BEP 10).
     pub request_queue: u32,
+    /// The longest bitfield of a peer, in bytes, while the metadata is unknown; kept until it is known. A
+    /// torrent of more pieces than this has bits cannot be fetched by its name alone.
+    pub early_bitfield_max: u32,
     /// The most bytes in flight while pieces on disk are checked.
     pub check_memory: usize,
     /// The most bytes kept of pieces that failed their hash, to find out who sent the corrupt blocks: about
@@ -397,6 +402,7 @@ impl Default for Config {
             send_window: 1 << 20,
             send_queue: 2 << 20,
             request_queue: 512,
+            early_bitfield_max: 1 << 20,
             check_memory: 8 << 20,
             poison_memory: 1 << 20,
             pex: true,

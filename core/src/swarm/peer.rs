@@ -40,7 +40,9 @@ pub(super) struct Peer {
     pub(super) served_us_at: Option<Instant>,
     /// Whether it stands in line for upload memory or allowance.
     pub(super) in_line: bool,
-    /// Blocks that nobody asked for, from a peer without BEP 6.
+    /// Requests that it owes an answer to: each gets one block or, with BEP 6, one reject.
+    pub(super) unanswered: u32,
+    /// Blocks or rejects that nobody asked for.
     pub(super) strikes: u8,
     /// Whether both sides speak BEP 10.
     pub(super) extended: bool,
@@ -50,6 +52,8 @@ pub(super) struct Peer {
     pub(super) player: PlayerState,
     /// Whether it has said who it is.
     pub(super) introduced: bool,
+    /// Whether it was told who plays here, if anybody does: once, however often it asks (`ic_auth`).
+    pub(super) knows_player: bool,
     /// By which ids it takes extension messages.
     pub(super) ids: Ids,
     /// How long it says the info dictionary is (BEP 9).
@@ -91,11 +95,13 @@ impl Peer {
             unsent: 0,
             served_us_at: None,
             in_line: false,
+            unanswered: 0,
             strikes: 0,
             extended,
             ic_version: 0,
             player: PlayerState::default(),
             introduced: false,
+            knows_player: false,
             ids: Ids::default(),
             metadata_size: None,
             upload_only: false,

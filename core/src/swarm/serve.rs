@@ -31,8 +31,7 @@ impl Swarm {
                 self.note_asked(now, key, block.piece, out);
                 self.serve_more(now, key, out);
             }
-            Queued::Repeated => {}
-            Queued::Full => self.refuse(now, key, block, out),
+            Queued::Repeated | Queued::Full => self.refuse(now, key, block, out),
         }
     }
 

@@ -16,8 +16,8 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use core::mem;
 
-/// How many blocks that nobody asked for a peer without BEP 6 may send: without rejects it cannot know
-/// which requests still stand.
+/// How much that nobody asked for a peer may send: blocks, if it does not speak BEP 6 and so cannot know which
+/// requests still stand, or rejects, if it does.
 const STRIKES: u8 = 16;
 
 impl Swarm {
@@ -43,7 +43,7 @@ impl Swarm {
             extended,
             send_window: self.config.send_window,
             send_queue: self.config.send_queue,
-            ..wire::Config::default()
+            early_bitfield_max: self.config.early_bitfield_max,
         };
         let connection = Connection::new(config, now);
         let peer = Peer::new(joined.stream, info.clone(), connection, (fast, extended));
@@ -144,7 +144,7 @@ impl Swarm {
             return self.on_extended(now, key, *id, payload, out);
         }
         if self.phase != Phase::Running {
-            return self.note_early(key, &message);
+            return self.note_early(now, key, &message, out);
         }
         match message {
             Message::Choke => self.pick(now, picker::Input::Choked { peer }, out),
@@ -176,7 +176,7 @@ impl Swarm {
             Message::Request(block) => self.on_request(now, key, block, out),
             Message::Cancel(block) => self.on_cancel(now, key, block, out),
             Message::Piece { piece, begin, data } => self.on_piece(now, key, (piece, begin), data, out),
-            Message::Reject(block) => self.pick(now, picker::Input::Rejected { peer, block }, out),
+            Message::Reject(block) => self.on_reject(now, key, block, out),
             Message::Suggest(piece) => self.pick(now, picker::Input::Suggested { peer, piece }, out),
             Message::AllowedFast(piece) => self.pick(now, picker::Input::AllowedFast { peer, piece }, out),
             // BEP 52: who has no hashes to give says so.
@@ -194,13 +194,15 @@ impl Swarm {
     /// What a peer says of choking and interest before the pieces are known. What it says of pieces, its
     /// connection keeps.
     #[allow(clippy::wildcard_enum_match_arm, reason = "the rest makes no sense yet")]
-    fn note_early(&mut self, key: PeerKey, message: &Message) {
+    fn note_early(&mut self, now: Instant, key: PeerKey, message: &Message, out: &mut Outbox<Action>) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         match message {
             Message::Choke => peer.early.unchokes = false,
             Message::Unchoke => peer.early.unchokes = true,
             Message::Interested => peer.early.interested = true,
             Message::NotInterested => peer.early.interested = false,
+            // BEP 6: a reject for every request that will not be answered.
+            Message::Request(block) if peer.fast => self.tell(now, key, Message::Reject(*block), out),
             _ => {}
         }
     }
@@ -217,6 +219,7 @@ impl Swarm {
         self.downloaded.add(u64::from(length));
         if let Some(peer) = self.peers.get_mut(key) {
             peer.info.downloaded_bytes += u64::from(length);
+            peer.unanswered = peer.unanswered.saturating_sub(1);
         }
         self.arriving = Some(data);
         self.pick(now, picker::Input::Block { peer: key, block: Block { piece, begin, length } }, out);
@@ -226,14 +229,42 @@ impl Swarm {
     /// A block was not wanted.
     pub(super) fn discard(&mut self, key: PeerKey, block: Block, waste: picker::Waste) {
         self.wasted_bytes += u64::from(block.length);
-        let Some(peer) = self.peers.get_mut(key) else { return };
         if waste == picker::Waste::Unsolicited {
-            peer.strikes = peer.strikes.saturating_add(1);
             // BEP 6: a piece that was never requested closes the connection.
-            if peer.fast || peer.strikes > STRIKES {
-                self.leave(key, PeerEnd::Unsolicited);
+            match self.peers.get(key).is_some_and(|peer| peer.fast) {
+                true => self.leave(key, PeerEnd::Unsolicited),
+                false => self.strike(key),
             }
         }
+    }
+
+    /// A peer will not answer a request.
+    fn on_reject(&mut self, now: Instant, key: PeerKey, block: Block, out: &mut Outbox<Action>) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        match peer.unanswered.checked_sub(1) {
+            // One that crosses our cancel, however late, answers a request all the same.
+            Some(left) => peer.unanswered = left,
+            // BEP 6: a reject that was never requested should close the connection.
+            None => self.strike(key),
+        }
+        self.pick(now, picker::Input::Rejected { peer: key, block }, out);
+    }
+
+    /// A peer sent what nobody asked for: too often, and it must go.
+    fn strike(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.strikes = peer.strikes.saturating_add(1);
+        if peer.strikes > STRIKES {
+            self.leave(key, PeerEnd::Unsolicited);
+        }
+    }
+
+    /// Asks a peer for a block.
+    pub(super) fn ask(&mut self, now: Instant, key: PeerKey, block: Block, out: &mut Outbox<Action>) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.unanswered = peer.unanswered.saturating_add(1);
+        }
+        self.tell(now, key, Message::Request(block), out);
     }
 
     /// Says something to a peer.

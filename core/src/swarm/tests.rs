@@ -7,6 +7,7 @@ mod plan;
 mod players;
 mod poison;
 mod suggest;
+mod wire_rules;
 
 use super::{
     Action, Input, PeerEnd, Setup, Swarm,

@@ -85,7 +85,7 @@ pub enum Action {
     /// they deserve (BEP 6) is for the torrent to say.
     Message(Message),
     /// The peer's extension handshake (BEP 10), the first or a later one: all it has said so far, the latest
-    /// word on each key.
+    /// word on each key; but of `upload_only` only what this one says.
     ExtendedHandshake(ExtendedHandshake),
 }
 

@@ -41,7 +41,7 @@ pub struct ExtendedHandshake {
     pub ic_capabilities: Option<Capabilities>,
     /// `metadata_size`: bytes of the info dictionary, at most [`METADATA_MAX`].
     pub metadata_size: Option<u32>,
-    /// `reqq`: how many requests the sender queues; at least 1.
+    /// `reqq`: how many requests the sender queues; never 0.
     pub reqq: Option<u32>,
     /// `p`: the port on which the sender listens; never 0.
     pub listen_port: Option<u16>,
@@ -107,8 +107,10 @@ impl ExtendedHandshake {
         payload
     }
 
-    /// Adds a later handshake: BEP 10 has them be additive, and the latest word counts.
+    /// Adds a later handshake: BEP 10 has them be additive, and the latest word counts. What was said of
+    /// `upload_only` before is forgotten: a message of that name (BEP 21) may have overruled it.
     pub fn merge(&mut self, later: Self) {
+        self.upload_only = None;
         macro_rules! take {
             ($($field:ident)*) => { *self = Self { $($field: later.$field.or(self.$field.take()),)* } };
         }
@@ -131,7 +133,10 @@ impl ExtendedHandshake {
             b"metadata_size" => {
                 self.metadata_size = number(value).filter(|size| (1..=METADATA_MAX).contains(size))
             }
-            b"reqq" => self.reqq = value.integer().map(|reqq| reqq.clamp(1, i64::from(u32::MAX)) as u32),
+            b"reqq" => {
+                let reqq = value.integer().filter(|reqq| *reqq > 0);
+                self.reqq = reqq.map(|reqq| u32::try_from(reqq).unwrap_or(u32::MAX));
+            }
             b"p" => self.listen_port = number(value).filter(|port| *port != 0),
             b"v" => {
                 self.client =

@@ -2,11 +2,22 @@
 
 use super::{count, host_with, torrent, world::World};
 use crate::{
-    engine::{Config, Event},
+    engine::{Command, Config, Event, FetchTorrent, Input},
+    id::{AcceptTicket, InfoHash},
     metainfo::Info,
     swarm,
+    wire::{
+        ExtendedHandshake, Message,
+        extension::{Pex, PexFlags, PexPeer},
+        subject::encode,
+    },
 };
-use core::time::Duration;
+use alloc::{boxed::Box, collections::BTreeSet, vec, vec::Vec};
+use bytes::BytesMut;
+use core::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -62,4 +73,52 @@ fn nobody_is_told_of_who_does_not_want_it() {
         two_strangers(&info, &content, &Config { swarm, ..Config::default() });
     let met = |world: &World| has_dialled(world, second, first) || has_dialled(world, first, second);
     assert!(!world.run(5 * MINUTE, met));
+}
+
+/// A stranger dials, says perhaps where it sees us, and tells of others.
+fn hear_of(world: &mut World, host: usize, hash: InfoHash, your_ip: Option<IpAddr>, others: &[SocketAddr]) {
+    let number = world.strangers.len() as u8;
+    let remote = SocketAddr::from(([10, 0, 1, number], 50_000));
+    world.input(host, Input::Accepted { ticket: AcceptTicket(1_000_000 + u64::from(number)), remote });
+    let stream = world.strangers[usize::from(number)];
+    let name = [&b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x04"[..], &hash.0, &[number; 20]];
+    let known = ExtendedHandshake { your_ip, ..ExtendedHandshake::default() };
+    let added = others.iter().map(|addr| PexPeer { addr: *addr, flags: PexFlags(0) }).collect();
+    let told = Pex { added, dropped: vec![] };
+    let extension = |id, payload: Vec<u8>| encode([Message::Extended { id, payload: payload.into() }]);
+    for words in [name.concat(), extension(0, known.encode()), extension(1, told.encode())] {
+        world.input(host, Input::Received { stream, data: BytesMut::from(&words[..]) });
+    }
+}
+
+#[test]
+fn bad_input_22_we_do_not_dial_ourselves_because_a_peer_names_us() {
+    // Where we are is known before we listen, or while torrents are there, and then to each that comes.
+    for seen_early in [true, false] {
+        let mut world = World::new();
+        let host = world.host(Config::default());
+        let (ours, other) = (world.hosts[host].address, SocketAddr::from(([10, 0, 2, 1], 6881)));
+        let (info, _) = torrent(300_000);
+        let hashes = [InfoHash([1; 20]), InfoHash([2; 20]), info.info_hash];
+        let fetch =
+            |info_hash| Command::Fetch(Box::new(FetchTorrent { info_hash, peers: vec![], trackers: vec![] }));
+        world.command(host, fetch(hashes[0]));
+        if seen_early {
+            hear_of(&mut world, host, hashes[0], Some(ours.ip()), &[]);
+        }
+        world.run(MINUTE, |_| false);
+        if !seen_early {
+            hear_of(&mut world, host, hashes[0], Some(ours.ip()), &[]);
+        }
+        world.command(host, fetch(hashes[1]));
+        world.add(host, &info, &[]);
+        world.run(MINUTE, |_| false);
+        hashes.iter().for_each(|hash| hear_of(&mut world, host, *hash, None, &[ours, other]));
+        world.run(MINUTE, |_| false);
+        let dialled = world.hosts[host].events.iter().filter_map(|event| match event {
+            Event::DialFailed { info_hash, remote, .. } => Some((*info_hash, *remote)),
+            _ => None,
+        });
+        assert_eq!(dialled.collect::<BTreeSet<_>>(), BTreeSet::from(hashes.map(|hash| (hash, other))));
+    }
 }

@@ -49,14 +49,9 @@ fn allowed(said: &[Vec<u8>]) -> Vec<u32> {
 }
 
 /// A swarm that knows only the name of its torrent.
-fn fetching() -> Table {
-    let mut table = Table::new(false);
-    let (setup, content) = (subject::setup(&table.content, none(), none()), table.content.clone());
-    let setup = Setup { torrent: Torrent::Magnet(InfoHash([7; 20])), ..setup };
-    table.swarm = Swarm::new(setup, [1; 32]);
-    table.content = content;
-    table.tell(Input::Start);
-    table
+pub(super) fn fetching() -> Table {
+    let (setup, content) = setup_of(false);
+    Table::of(Setup { torrent: Torrent::Magnet(InfoHash([7; 20])), ..setup }, content)
 }
 
 /// A seed that serves nobody.
@@ -183,12 +178,16 @@ fn bad_input_20_the_latest_id_wins_and_nothing_is_sent_to_id_0() {
 
 #[test]
 fn bad_input_20_an_extended_handshake_of_nonsense_changes_nothing() {
-    let mut table = Table::new(true);
+    let mut table = Table::new(false);
     let peer = join(&mut table);
+    let depth = |table: &Table| table.swarm.picker.peer_stats(peer).map(|stats| stats.depth);
+    let before = depth(&table);
+    assert!(before > Some(1));
     for payload in [
         &b"le"[..],
         b"",
         b"d1:mi5ee",
+        b"d4:reqqi0ee",
         b"d4:reqqi-1ee",
         b"d4:reqqi9223372036854775807ee",
         b"d6:yourip3:abce",
@@ -196,6 +195,7 @@ fn bad_input_20_an_extended_handshake_of_nonsense_changes_nothing() {
         b"d1:pi70000ee",
     ] {
         table.hear(peer, &extended(0, payload));
+        assert_eq!(depth(&table), before, "requests that may stand at it");
     }
     assert!(table.closed.is_empty());
     assert!(table.swarm.is_open());

@@ -147,10 +147,12 @@ fn later_extension_handshakes_add_to_the_first() {
             other => panic!("{other:?}"),
         }
     };
-    let first = handshake(b"d1:md11:ut_metadatai3e6:ut_pexi1ee4:reqqi100ee");
+    let first = handshake(b"d1:md11:ut_metadatai3e6:ut_pexi1ee4:reqqi100e11:upload_onlyi1ee");
     assert_eq!((first.ut_metadata, first.ut_pex, first.reqq), (Some(3), Some(1), Some(100)));
-    let later = handshake(b"d1:md11:ut_metadatai9e6:ut_pexi0eee");
+    assert_eq!(first.upload_only, Some(true));
+    let later = handshake(b"d1:md11:ut_metadatai9e6:ut_pexi0ee4:reqqi0ee");
     assert_eq!((later.ut_metadata, later.ut_pex, later.reqq), (Some(9), Some(0), Some(100)));
+    assert_eq!(later.upload_only, None, "a message may have overruled it since");
 }
 
 #[test]
