@@ -1,5 +1,7 @@
 //! Tiers, times, events, and the laws.
 
+mod partial_seeds;
+
 use super::*;
 use crate::{
     Machine, Outbox,

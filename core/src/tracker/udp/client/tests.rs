@@ -125,6 +125,17 @@ fn laws() {
 }
 
 #[test]
+fn a_partial_seed_is_announced_with_an_event_that_every_tracker_takes() {
+    let mut table = Table::new(IPV4);
+    table.ask(Event::Paused);
+    table.hear(&CONNECTED);
+    let Some(Request::Announce { announce, .. }) = Request::decode(&table.last) else {
+        panic!("no announce")
+    };
+    assert_eq!(announce.event, Event::None);
+}
+
+#[test]
 fn a_connect_that_nobody_answers_is_sent_again_after_15_30_and_60_s() {
     let mut table = Table::new(IPV4);
     table.ask(Event::Started);
