@@ -381,7 +381,7 @@ pub(crate) struct NodeOptions {
     #[arg(long, env = "CONVOY_NO_DHT", value_name = "BOOL", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     no_dht: Option<bool>,
-    /// Do without peer exchange (this build has none)
+    /// Learn of no peers from other peers, and tell of none (peer exchange)
     #[arg(long, env = "CONVOY_NO_PEX", value_name = "BOOL", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     no_pex: Option<bool>,
