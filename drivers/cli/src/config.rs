@@ -164,7 +164,8 @@ fn config_file(options: &NodeOptions) -> Result<Option<(PathBuf, String)>, Failu
     match fs::read_to_string(&file) {
         Ok(text) => Ok(Some((file, text))),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => Ok(None),
-        Err(error) => Err(Failure::io("cannot read the configuration file", &file, &error)),
+        Err(error) => Err(Failure::io("cannot read the configuration file", &file, &error)
+            .advise("make it readable, or name another one with --config FILE")),
     }
 }
 

@@ -97,6 +97,7 @@ fn read_link(source: &str) -> Result<Option<Link>, Failure> {
     let magnet = match (scheme.as_deref(), source.parse::<InfoHash>()) {
         (Some("magnet"), _) => Magnet::parse(source).map_err(|error| {
             Failure::new(format!("{source} is not a magnet link that can be used: {error}"))
+                .advise("copy all of it, and put it in quotes: a shell takes & for its own")
         })?,
         (_, Ok(info_hash)) if !Path::new(source).exists() => Magnet::from(info_hash),
         _ => return Ok(None),
@@ -112,8 +113,10 @@ fn read_link(source: &str) -> Result<Option<Link>, Failure> {
 
 fn read_file(source: &str) -> Result<Metainfo, Failure> {
     if source == "-" {
-        let bytes = read_limited(io::stdin().lock())
-            .map_err(|error| Failure::new(format!("cannot read a .torrent from stdin: {error}")))?;
+        let bytes = read_limited(io::stdin().lock()).map_err(|error| {
+            Failure::new(format!("cannot read a .torrent from stdin: {error}"))
+                .advise("pipe one in, or give its path")
+        })?;
         return parse(bytes, "stdin");
     }
     refuse_web_addresses(source)?;
@@ -129,7 +132,8 @@ fn parse(bytes: Vec<u8>, source: &str) -> Result<Metainfo, Failure> {
     if bytes.len() as u64 > MAX_TORRENT_LENGTH {
         return Err(Failure::new(format!(
             "{source} is no .torrent: it has more than {MAX_TORRENT_LENGTH} bytes"
-        )));
+        ))
+        .advise("give the .torrent that describes it; `convoy create` makes one"));
     }
     Metainfo::parse(bytes.into()).map_err(|error| {
         Failure::new(format!("{source} is not a .torrent that can be used: {error}"))

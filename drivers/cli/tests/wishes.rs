@@ -98,14 +98,14 @@ fn what_cannot_be_chosen_is_wrong_usage() {
     let scratch = Scratch::new();
     seed(&scratch);
     fs::copy(scratch.path("x.torrent"), scratch.path("y.torrent")).expect("copied");
-    for (line, why) in [
-        ("download x.torrent --select 4", "its files are 0 to 3"),
-        ("download x.torrent y.torrent --select 0", "one SOURCE at a time"),
-        ("download x.torrent y.torrent", "the same torrent"),
+    for (line, why, advice) in [
+        ("download x.torrent --select 4", "its files are 0 to 3", "--list"),
+        ("download x.torrent y.torrent --select 0", "one SOURCE at a time", "run it once for each"),
+        ("download x.torrent y.torrent", "the same torrent", "leave one of the two out"),
     ] {
         let ran = scratch.run(&format!("{line} --listen 127.0.0.1:0"));
         assert_eq!(ran.code, Some(2), "{line}: {}", ran.stderr);
-        assert!(ran.stderr.contains(why), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains(why) && ran.stderr.contains(advice), "{line}: {}", ran.stderr);
     }
 }
 

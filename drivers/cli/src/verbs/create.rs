@@ -28,7 +28,7 @@ pub(super) fn run(args: &args::Create, reporter: &Reporter) -> Result<(), Failur
     let bytes = metainfo.encode();
     if args.output.as_deref() == Some(Path::new("-")) {
         let written = io::stdout().lock().write_all(&bytes);
-        return written.map_err(|error| Failure::new(format!("cannot write to stdout: {error}")));
+        return written.map_err(|error| Failure::stdout(&error));
     }
     let file =
         args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.torrent", metainfo.info.name)));
