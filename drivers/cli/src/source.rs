@@ -1,6 +1,6 @@
 //! Where a torrent comes from, and where a file goes.
 
-use crate::failure::Failure;
+use crate::{config::WebAddress, failure::Failure};
 use convoy_core::{
     id::InfoHash,
     metainfo::{Magnet, Metainfo},
@@ -48,10 +48,11 @@ impl Source {
     }
 
     /// Adds web servers that have the files to those that it names.
-    pub(crate) fn add_web_seeds(&mut self, urls: &[String]) {
+    pub(crate) fn add_web_seeds(&mut self, addresses: &[WebAddress]) {
+        let urls = addresses.iter().map(|address| address.0.clone());
         match self {
-            Self::Torrent(metainfo) => metainfo.web_seeds.extend_from_slice(urls),
-            Self::Link(link) => link.magnet.web_seeds.extend_from_slice(urls),
+            Self::Torrent(metainfo) => metainfo.web_seeds.extend(urls),
+            Self::Link(link) => link.magnet.web_seeds.extend(urls),
         }
     }
 }

@@ -44,8 +44,8 @@ fn described(found: &Found, args: &args::Create) -> Result<Builder, Failure> {
     for url in &args.tracker {
         builder = builder.tracker(url);
     }
-    for url in &args.webseed {
-        builder = builder.web_seed(url);
+    for address in &args.webseed {
+        builder = builder.web_seed(&address.0);
     }
     if args.private {
         builder = builder.private();
