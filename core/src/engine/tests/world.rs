@@ -280,7 +280,7 @@ impl World {
             Request::Connect { transaction } => (transaction, udp::Response::Connect(ConnectionId(9))),
             Request::Announce { transaction, announce, .. } => {
                 self.announces.push((host, from, announce));
-                let counts = Counts { seeders: Some(1), leechers: Some(1), completed: None };
+                let counts = Counts { seeders: Some(1), leechers: Some(1), ..Counts::default() };
                 let peers = self.present_at(from, &announce, host);
                 (
                     transaction,

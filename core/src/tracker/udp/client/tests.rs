@@ -113,7 +113,7 @@ fn announce(event: Event) -> AnnounceRequest {
 
 fn peers(count: usize) -> Response {
     let peers = (0..count).map(|index| ([9, 9, 9, index as u8], 6881).into()).collect();
-    let counts = Counts { seeders: Some(1), leechers: Some(2), completed: None };
+    let counts = Counts { seeders: Some(1), leechers: Some(2), ..Counts::default() };
     Response::Announce { interval_s: 1800, counts, peers, ic: None }
 }
 
