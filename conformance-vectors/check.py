@@ -975,6 +975,7 @@ def http_scrape_response(vector):
         raise Refused("malformed")
     swarms = [answer[b"files"].get(bytes.fromhex(hash)) for hash in vector["setup"]["info_hashes"]]
     keys = (("seeders", b"complete"), ("completed", b"downloaded"), ("leechers", b"incomplete"))
+    keys += (("downloaders", b"downloaders"),)
     return [{name: number_of(swarm, key, 1 << 32) for name, key in keys} for swarm in swarms], None
 
 

@@ -34,7 +34,10 @@ fn ctrl_c_ends_it_with_130_within_3_seconds_and_the_next_run_knows_its_peers() {
     let state = scratch.path("swarms");
     let mut tracker = tracker(&scratch).arg("--state").arg(&state).spawn();
     let addr = address(&mut tracker);
-    assert_eq!(announce(addr), Counts { seeders: Some(1), leechers: Some(0), completed: Some(0) });
+    assert_eq!(
+        announce(addr),
+        Counts { seeders: Some(1), leechers: Some(0), completed: Some(0), downloaders: None }
+    );
 
     let pressed = Instant::now();
     tracker.interrupt();

@@ -45,7 +45,9 @@ pub(super) struct Trackers {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
     state: Announcing,
+    /// Both are unsaid again with every start.
     peers_low: bool,
+    finished: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,6 +135,7 @@ impl Engine {
             return;
         }
         let complete = swarm.is_complete() && !swarm.is_fetching();
+        let finished = swarm.is_finished();
         let open = swarm.is_open();
         if !open && told.state == Announcing::Leaving {
             return;
@@ -143,14 +146,21 @@ impl Engine {
             } else {
                 (Announcing::Leaving, announcer::Input::Stop)
             };
-            torrent.told = Told { state, peers_low: false };
+            torrent.told = Told { state, ..Told::default() };
             self.tell_announcer(now, id, input, out);
             // Whoever begins without peers may hear of nothing for long that would make us look again.
             return self.follow(now, id, out);
         }
-        let peers_low = !complete && swarm.peers() < FEW_PEERS && torrent.knows_nobody;
-        if told.state == Announcing::Running && told.peers_low != peers_low {
-            torrent.told.peers_low = peers_low;
+        let peers_low = !finished && swarm.peers() < FEW_PEERS && torrent.knows_nobody;
+        if told.state != Announcing::Running {
+            return;
+        }
+        torrent.told = Told { peers_low, finished, ..told };
+        if told.finished != finished {
+            let done = if finished { announcer::Input::Finished } else { announcer::Input::Unfinished };
+            self.tell_announcer(now, id, done, out);
+        }
+        if told.peers_low != peers_low {
             let low = if peers_low { announcer::Input::PeersLow } else { announcer::Input::PeersEnough };
             self.tell_announcer(now, id, low, out);
         }

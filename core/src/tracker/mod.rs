@@ -32,6 +32,7 @@ use core::{
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
+use store::Visit;
 use thiserror::Error;
 
 pub use crate::id::QuestionKey;
@@ -170,15 +171,23 @@ pub struct Counts {
     pub seeders: Option<u32>,
     /// Peers that have not.
     pub leechers: Option<u32>,
+    /// Those of them that want something: the others are partial seeds (BEP 21). Only HTTP scrapes say it.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub downloaders: Option<u32>,
     /// How often it was downloaded.
     pub completed: Option<u32>,
 }
 
 impl Counts {
-    /// The counts without one of those who are in the swarm.
-    pub(crate) fn without(self, seeder: bool) -> Self {
+    /// The counts without a visitor, who is in the swarm.
+    pub(crate) fn without(self, visit: &Visit) -> Self {
         let less = |count: Option<u32>, one: bool| count.map(|count| count.saturating_sub(u32::from(one)));
-        Self { seeders: less(self.seeders, seeder), leechers: less(self.leechers, !seeder), ..self }
+        Self {
+            seeders: less(self.seeders, visit.seeder),
+            leechers: less(self.leechers, !visit.seeder),
+            downloaders: less(self.downloaders, !visit.seeder && !visit.is_partial_seed()),
+            ..self
+        }
     }
 }
 

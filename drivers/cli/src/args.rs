@@ -5,7 +5,7 @@ mod ask;
 mod tracker;
 
 use crate::{
-    config::{PeerAddr, SeedBytes},
+    config::{PeerAddr, SeedBytes, WebAddress},
     units::{ByteSize, Ratio, Span},
     wish::{Priority, Selection},
 };
@@ -137,9 +137,9 @@ pub(crate) struct DownloadSettings {
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     exit_when_done: Option<bool>,
     /// A web server that has the files, besides those that the .torrent names; may repeat
-    #[arg(long, value_name = "URL", env = "CONVOY_WEBSEED", value_delimiter = ',', value_parser = address)]
+    #[arg(long, value_name = "URL", env = "CONVOY_WEBSEED", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    webseed: Vec<String>,
+    webseed: Vec<WebAddress>,
 }
 
 /// `convoy seed`.
@@ -193,8 +193,8 @@ pub(crate) struct Create {
     #[arg(long, value_name = "URL", env = "CONVOY_CREATE_TRACKER", value_delimiter = ',', value_parser = address)]
     pub(crate) tracker: Vec<String>,
     /// An address where a web server has the same content
-    #[arg(long, value_name = "URL", env = "CONVOY_CREATE_WEBSEED", value_delimiter = ',', value_parser = address)]
-    pub(crate) webseed: Vec<String>,
+    #[arg(long, value_name = "URL", env = "CONVOY_CREATE_WEBSEED", value_delimiter = ',')]
+    pub(crate) webseed: Vec<WebAddress>,
     /// Let peers be learnt from the trackers only
     #[arg(long, env = "CONVOY_CREATE_PRIVATE", value_parser = FalseyValueParser::new())]
     pub(crate) private: bool,
@@ -381,7 +381,7 @@ pub(crate) struct NodeOptions {
     #[arg(long, env = "CONVOY_NO_DHT", value_name = "BOOL", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     no_dht: Option<bool>,
-    /// Do without peer exchange (this build has none)
+    /// Learn of no peers from other peers, and tell of none (peer exchange)
     #[arg(long, env = "CONVOY_NO_PEX", value_name = "BOOL", value_parser = BoolishValueParser::new(),
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     no_pex: Option<bool>,

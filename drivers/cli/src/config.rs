@@ -55,7 +55,7 @@ pub(crate) struct Config {
     /// Stop when the download is there instead of seeding on.
     pub(crate) exit_when_done: bool,
     /// Web servers that have the files, besides those that the torrents name.
-    pub(crate) webseed: Vec<String>,
+    pub(crate) webseed: Vec<WebAddress>,
     /// Share until so much was sent for what was wanted.
     pub(crate) seed_ratio: Option<Ratio>,
     /// Share for so long.
@@ -164,7 +164,8 @@ fn config_file(options: &NodeOptions) -> Result<Option<(PathBuf, String)>, Failu
     match fs::read_to_string(&file) {
         Ok(text) => Ok(Some((file, text))),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => Ok(None),
-        Err(error) => Err(Failure::io("cannot read the configuration file", &file, &error)),
+        Err(error) => Err(Failure::io("cannot read the configuration file", &file, &error)
+            .advise("make it readable, or name another one with --config FILE")),
     }
 }
 
@@ -237,6 +238,37 @@ impl TryFrom<String> for PeerAddr {
 impl From<PeerAddr> for String {
     fn from(peer: PeerAddr) -> Self {
         peer.0
+    }
+}
+
+/// Where a web server has files: HTTP, as nothing else is asked for them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct WebAddress(pub(crate) String);
+
+impl FromStr for WebAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_http = |scheme: &str| ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        match text.split_once("://") {
+            Some((scheme, rest)) if is_http(scheme) && !rest.is_empty() => Ok(Self(text.to_owned())),
+            _ => Err("web seeds speak HTTP: give an address such as https://host/path/".into()),
+        }
+    }
+}
+
+impl TryFrom<String> for WebAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<WebAddress> for String {
+    fn from(address: WebAddress) -> Self {
+        address.0
     }
 }
 

@@ -43,6 +43,18 @@ impl Failure {
         Self::new(format!("{what} {}: {error}", file.display())).at(file)
     }
 
+    /// The program does not get what it runs on.
+    pub(crate) fn start(error: &io::Error) -> Self {
+        Self::new(format!("cannot start: {error}"))
+            .advise("see whether the system has threads and files left (`ulimit -a`), and run it again")
+    }
+
+    /// The system would not take what goes to stdout.
+    pub(crate) fn stdout(error: &io::Error) -> Self {
+        Self::new(format!("cannot write to stdout: {error}"))
+            .advise("see whether there is room where it goes, and run it again")
+    }
+
     /// Names the file that the failure is about.
     pub(crate) fn at(mut self, file: &Path) -> Self {
         self.file = Some(file.display().to_string());

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let reporter = Arc::new(if verb.streams() { reporter.aside() } else { reporter });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = runtime
-        .map_err(|error| Failure::new(format!("cannot start: {error}")))
+        .map_err(|error| Failure::start(&error))
         .and_then(|runtime| {
             let ended = runtime.block_on(verbs::run(verb, &reporter));
             // What still reads and hashes dies with the process.

@@ -1,6 +1,6 @@
 //! Where a torrent comes from, and where a file goes.
 
-use crate::failure::Failure;
+use crate::{config::WebAddress, failure::Failure};
 use convoy_core::{
     id::InfoHash,
     metainfo::{Magnet, Metainfo},
@@ -48,10 +48,11 @@ impl Source {
     }
 
     /// Adds web servers that have the files to those that it names.
-    pub(crate) fn add_web_seeds(&mut self, urls: &[String]) {
+    pub(crate) fn add_web_seeds(&mut self, addresses: &[WebAddress]) {
+        let urls = addresses.iter().map(|address| address.0.clone());
         match self {
-            Self::Torrent(metainfo) => metainfo.web_seeds.extend_from_slice(urls),
-            Self::Link(link) => link.magnet.web_seeds.extend_from_slice(urls),
+            Self::Torrent(metainfo) => metainfo.web_seeds.extend(urls),
+            Self::Link(link) => link.magnet.web_seeds.extend(urls),
         }
     }
 }
@@ -97,6 +98,7 @@ fn read_link(source: &str) -> Result<Option<Link>, Failure> {
     let magnet = match (scheme.as_deref(), source.parse::<InfoHash>()) {
         (Some("magnet"), _) => Magnet::parse(source).map_err(|error| {
             Failure::new(format!("{source} is not a magnet link that can be used: {error}"))
+                .advise("copy all of it, and put it in quotes: a shell takes & for its own")
         })?,
         (_, Ok(info_hash)) if !Path::new(source).exists() => Magnet::from(info_hash),
         _ => return Ok(None),
@@ -112,8 +114,10 @@ fn read_link(source: &str) -> Result<Option<Link>, Failure> {
 
 fn read_file(source: &str) -> Result<Metainfo, Failure> {
     if source == "-" {
-        let bytes = read_limited(io::stdin().lock())
-            .map_err(|error| Failure::new(format!("cannot read a .torrent from stdin: {error}")))?;
+        let bytes = read_limited(io::stdin().lock()).map_err(|error| {
+            Failure::new(format!("cannot read a .torrent from stdin: {error}"))
+                .advise("pipe one in, or give its path")
+        })?;
         return parse(bytes, "stdin");
     }
     refuse_web_addresses(source)?;
@@ -129,7 +133,8 @@ fn parse(bytes: Vec<u8>, source: &str) -> Result<Metainfo, Failure> {
     if bytes.len() as u64 > MAX_TORRENT_LENGTH {
         return Err(Failure::new(format!(
             "{source} is no .torrent: it has more than {MAX_TORRENT_LENGTH} bytes"
-        )));
+        ))
+        .advise("give the .torrent that describes it; `convoy create` makes one"));
     }
     Metainfo::parse(bytes.into()).map_err(|error| {
         Failure::new(format!("{source} is not a .torrent that can be used: {error}"))

@@ -2,8 +2,12 @@
 
 mod program;
 
-use program::Scratch;
-use std::{fs, io::Write, process::Stdio};
+use program::{Ran, Scratch};
+use std::{
+    fs::{self, File},
+    io::Write,
+    process::Stdio,
+};
 
 #[test]
 fn create_makes_the_same_bytes_each_time() {
@@ -119,6 +123,32 @@ fn what_is_no_torrent_is_refused_by_name() {
         assert_eq!(ran.code, Some(1), "{verb}");
         assert!(ran.stderr.contains("not supported yet"), "{verb}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn what_fails_says_what_to_do_next() {
+    let scratch = Scratch::new();
+    scratch.file("x", 5);
+    scratch.file("film", 10_000_001);
+    scratch.run("create x").ok();
+    let whole =
+        |name: &str| File::options().read(true).write(name.starts_with("/dev")).open(name).expect(name);
+    let folder = scratch.path(".");
+    for (line, input, output, advice) in [
+        ("info magnet:?xt=urn:btih:0", "/dev/null", None, "put it in quotes"),
+        ("info film", "/dev/null", None, "`convoy create` makes one"),
+        ("download x.torrent --config .", "/dev/null", None, "name another one with --config FILE"),
+        ("info -", folder.to_str().expect("text"), None, "pipe one in"),
+        ("info x.torrent", "/dev/null", Some("/dev/full"), "see whether there is room"),
+    ] {
+        let mut command = scratch.command(line);
+        command.stdin(whole(input)).stdout(output.map_or_else(Stdio::piped, |file| whole(file).into()));
+        let ran = Ran::from(command.output().expect("runs"));
+        assert_eq!(ran.code, Some(1), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains(advice), "{line}: {}", ran.stderr);
+    }
+    let ran = scratch.run("seed x.torrent --listen 192.0.2.1:1 --seed-time 1ms").ok();
+    assert!(ran.stderr.contains("cannot reach this node") && ran.stderr.contains("with --listen ADDR"));
 }
 
 #[test]

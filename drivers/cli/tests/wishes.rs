@@ -58,6 +58,25 @@ fn a_link_names_peers_and_files() {
 }
 
 #[test]
+fn a_web_seed_that_speaks_no_http_is_wrong_usage() {
+    let scratch = Scratch::new();
+    scratch.file("x", 5);
+    scratch.run("create x").ok();
+    fs::write(scratch.path("settings.toml"), "webseed = ['ftp://host/x']").expect("room");
+    for line in [
+        "create x --webseed ftp://host/x",
+        "download x.torrent --webseed ftp://host/x",
+        "download x.torrent --webseed https://",
+        "download x.torrent --config settings.toml",
+    ] {
+        let ran = scratch.run(line);
+        assert_eq!(ran.code, Some(2), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("such as https://host/path/"), "{line}: {}", ran.stderr);
+    }
+    scratch.run("create x -o y.torrent --webseed HTTP://host/x").ok();
+}
+
+#[test]
 fn info_and_list_ask_the_peers_of_a_link() {
     let scratch = Scratch::new();
     let (_, hash, _seed, addr) = seed(&scratch);
@@ -98,14 +117,14 @@ fn what_cannot_be_chosen_is_wrong_usage() {
     let scratch = Scratch::new();
     seed(&scratch);
     fs::copy(scratch.path("x.torrent"), scratch.path("y.torrent")).expect("copied");
-    for (line, why) in [
-        ("download x.torrent --select 4", "its files are 0 to 3"),
-        ("download x.torrent y.torrent --select 0", "one SOURCE at a time"),
-        ("download x.torrent y.torrent", "the same torrent"),
+    for (line, why, advice) in [
+        ("download x.torrent --select 4", "its files are 0 to 3", "--list"),
+        ("download x.torrent y.torrent --select 0", "one SOURCE at a time", "run it once for each"),
+        ("download x.torrent y.torrent", "the same torrent", "leave one of the two out"),
     ] {
         let ran = scratch.run(&format!("{line} --listen 127.0.0.1:0"));
         assert_eq!(ran.code, Some(2), "{line}: {}", ran.stderr);
-        assert!(ran.stderr.contains(why), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains(why) && ran.stderr.contains(advice), "{line}: {}", ran.stderr);
     }
 }
 

@@ -200,7 +200,7 @@ fn loopback() -> Option<SocketAddr> {
 }
 
 fn counts(seeders: u32, leechers: u32) -> Counts {
-    Counts { seeders: Some(seeders), leechers: Some(leechers), completed: None }
+    Counts { seeders: Some(seeders), leechers: Some(leechers), ..Counts::default() }
 }
 
 /// One question over HTTP: the status and the body.

@@ -1,10 +1,10 @@
-//! Questions to HTTP trackers, and their answers (BEP 3, 7, 23, 24, 31, 48).
+//! Questions to HTTP trackers, and their answers (BEP 3, 7, 21, 23, 24, 31, 48).
 
 use super::{Fault, Found, Vector, code, udp_tracker::shown, unhex};
 use convoy_core::{
     id::{InfoHash, PeerId},
     tracker::{
-        AnnounceRequest, AnnounceResponse, Event, Failure, Retry,
+        AnnounceRequest, AnnounceResponse, Counts, Event, Failure, Retry,
         http::{
             Encryption, Extras, PeerForm, announce_url, read_announce, read_scrape, scrape_url,
             write_announce, write_failure,
@@ -67,9 +67,16 @@ pub(super) fn announce_answer(vector: &Vector) -> Result<Found, Fault> {
 /// The answer to a scrape of the swarms that the setup names.
 pub(super) fn scrape_answer(vector: &Vector) -> Result<Found, Fault> {
     Ok(match read_scrape(status(vector), &body(vector)?, &info_hashes(vector)?) {
-        Ok(swarms) => Found::value(swarms.iter().map(shown).collect::<Json>()),
+        Ok(swarms) => Found::value(swarms.iter().map(swarm).collect::<Json>()),
         Err(failure) => failed(vector, &failure),
     })
+}
+
+/// What a scrape says of a swarm: over HTTP more than over UDP (BEP 21).
+fn swarm(counts: &Counts) -> Json {
+    let mut swarm = shown(counts);
+    swarm["downloaders"] = counts.downloaders.into();
+    swarm
 }
 
 fn answer(response: &AnnounceResponse) -> Json {

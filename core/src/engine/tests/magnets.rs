@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A torrent with a real info dictionary: three files, of which the pieces of the second are shared with its
 /// neighbours.
-fn folder(private: bool) -> (Info, Vec<u8>) {
+pub(super) fn folder(private: bool) -> (Info, Vec<u8>) {
     let lengths = [100_000, 70_000, 200_000];
     let content: Vec<u8> = (0..370_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let files = lengths.iter().zip(["a", "b", "c"]).map(|(length, name)| SourceFile {
@@ -30,7 +30,7 @@ fn folder(private: bool) -> (Info, Vec<u8>) {
     (plan.finish(&hashes).expect("a torrent").info, content)
 }
 
-fn share(world: &mut World, config: Config, info: &Info, content: &[u8]) -> usize {
+pub(super) fn share(world: &mut World, config: Config, info: &Info, content: &[u8]) -> usize {
     let host = world.host(config);
     let mut start = 0;
     for (index, file) in (0..).zip(&info.files) {

@@ -1,14 +1,14 @@
 //! Torrents whose hosts know nothing of each other but where their trackers are.
 
-use super::{count, torrent, world::World};
+use super::{count, magnets, torrent, world::World};
 use crate::{
     Instant,
-    engine::{AddTorrent, Command, Config, Event, FetchTorrent, Plan},
+    engine::{AddTorrent, Command, Config, Event, FetchTorrent, Plan, Tier},
     id::FileIndex,
     metainfo::{Builder, Info},
     tracker::{self, announcer::TrackerState},
 };
-use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, format, string::String, vec, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -133,6 +133,34 @@ fn who_knows_nobody_asks_again_before_the_interval_is_over_and_a_seed_does_not()
     world.run(4 * MINUTE, |_| false);
     assert!(told(&world, lonely, 2).len() >= 3, "{:?}", told(&world, lonely, 2));
     assert_eq!(told(&world, seed, 1).len(), 1);
+}
+
+#[test]
+fn a_partial_seed_says_that_it_is_one_until_it_wants_more() {
+    let (info, content) = magnets::folder(false);
+    let mut world = World::new();
+    world.announce_interval_s = 1800;
+    let seed = magnets::share(&mut world, Config::default(), &info, &content);
+    let host = world.host(Config::default());
+    let plan = Plan { files: BTreeMap::from([(FileIndex(2), Tier::Skip)]), ..Plan::default() };
+    let trackers = vec![vec!["http://10.0.9.1/announce".into()]];
+    let add = AddTorrent { trackers, ..world.prepared(host, &info, plan, &[seed]) };
+    world.command(host, Command::Add(Box::new(add)));
+    world.run(70 * MINUTE, |_| false);
+    assert_eq!(events(&world), ["started", "paused", "paused"]);
+
+    world.command(seed, Command::Stop);
+    world.command(host, Command::Follow { info_hash: info.info_hash, plan: Box::default() });
+    world.run(30 * MINUTE, |_| false);
+    assert!(world.gets.len() > 3 && events(&world)[3..].iter().all(|event| *event == "none"));
+    world.command(host, Command::Stop);
+    assert_eq!(events(&world).last(), Some(&"stopped"));
+}
+
+/// What an HTTP tracker was told.
+fn events(world: &World) -> Vec<&str> {
+    let parameters = world.gets.iter().map(|url| url.split('&'));
+    parameters.map(|mut all| all.find_map(|one| one.strip_prefix("event=")).unwrap_or("none")).collect()
 }
 
 #[test]

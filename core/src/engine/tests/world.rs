@@ -4,6 +4,7 @@ use crate::{
     Instant, Machine, Outbox,
     bitfield::Bitfield,
     engine::{Action, AddTorrent, Command, Config, Engine, Event, Input, Plan, StreamError},
+    fetch::Response,
     id::{AcceptTicket, FileIndex, InfoHash, StreamId, TorrentId},
     metainfo::Info,
     storage::{Completion, FileStamp, Operation, StorageError},
@@ -15,6 +16,8 @@ use crate::{
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BinaryHeap},
+    format,
+    string::String,
     vec::Vec,
 };
 use bytes::{Bytes, BytesMut};
@@ -35,6 +38,8 @@ pub(super) struct World {
     /// What trackers were told, by whom, and which of them say nothing.
     pub(super) announces: Vec<(usize, SocketAddr, AnnounceRequest)>,
     pub(super) silent_trackers: Vec<SocketAddr>,
+    /// What was asked of trackers over HTTP.
+    pub(super) gets: Vec<String>,
     /// After how many seconds they want to hear of a host again.
     pub(super) announce_interval_s: u32,
     /// Streams that were adopted, and whose other end is the test.
@@ -98,6 +103,7 @@ impl World {
             connections: Vec::new(),
             announces: Vec::new(),
             silent_trackers: Vec::new(),
+            gets: Vec::new(),
             announce_interval_s: 60,
             strangers: Vec::new(),
             queue: BinaryHeap::new(),
@@ -254,8 +260,13 @@ impl World {
             Action::Fetch { .. } | Action::FetchMore { .. } | Action::CancelFetch { .. } => {
                 unreachable!("no web seed is known")
             }
-            Action::Get { .. } | Action::CancelGet { .. } | Action::Resolve { .. } => {
-                unreachable!("no tracker speaks HTTP, or has a name")
+            Action::Get { token, url, .. } => {
+                self.gets.push(url);
+                let body = format!("d8:intervali{}e5:peers0:e", self.announce_interval_s).into();
+                self.later(host, 2 * WIRE, Input::Got { token, result: Ok(Response { status: 200, body }) });
+            }
+            Action::CancelGet { .. } | Action::Resolve { .. } => {
+                unreachable!("trackers over HTTP answer, and none has a name")
             }
             Action::SendTo { to, data } => self.ask_tracker(host, to, &data),
             Action::SaveResume { have, clean, .. } => self.hosts[host].saved = Some((have, clean)),
@@ -269,7 +280,7 @@ impl World {
             Request::Connect { transaction } => (transaction, udp::Response::Connect(ConnectionId(9))),
             Request::Announce { transaction, announce, .. } => {
                 self.announces.push((host, from, announce));
-                let counts = Counts { seeders: Some(1), leechers: Some(1), completed: None };
+                let counts = Counts { seeders: Some(1), leechers: Some(1), ..Counts::default() };
                 let peers = self.present_at(from, &announce, host);
                 (
                     transaction,

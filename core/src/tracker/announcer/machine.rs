@@ -36,6 +36,7 @@ pub struct Announcer {
     trackers: Vec<Tracker>,
     phase: Phase,
     complete: bool,
+    finished: bool,
     peers_low: bool,
     /// How often trackers were asked early since we last had peers enough.
     hurries: u32,
@@ -73,6 +74,7 @@ impl Announcer {
             trackers: Vec::new(),
             phase: Phase::Idle,
             complete: false,
+            finished: false,
             peers_low: false,
             hurries: 0,
             tokens: 0,
@@ -138,6 +140,8 @@ impl Machine for Announcer {
             Input::AddTracker { url } => self.add_tracker(url, out),
             Input::Answered { token, result, last } => self.answered(now, token, result, last, out),
             Input::Completed => self.completed(),
+            Input::Finished => self.finished = true,
+            Input::Unfinished => self.finished = false,
             Input::PeersLow => self.peers_low = true,
             Input::PeersEnough => self.peers_low = false,
             Input::Stop => self.stop(now, out),
@@ -165,6 +169,7 @@ impl Announcer {
         }
         self.phase = Phase::Running;
         self.complete = complete;
+        (self.finished, self.peers_low) = (false, false);
         self.hurries = 0;
         for place in 0..self.trackers.len() {
             self.cancel(place, out);
@@ -357,8 +362,8 @@ impl Announcer {
     /// Announces to a tracker what it does not know yet.
     fn announce(&mut self, now: Instant, place: usize, out: &mut Outbox<Action>) {
         let Some(tracker) = self.trackers.get(place) else { return };
-        let event = tracker.event();
-        if event == Event::None && tracker.is_early(now) {
+        let event = tracker.event(self.finished && !self.complete);
+        if matches!(event, Event::None | Event::Paused) && tracker.is_early(now) {
             self.hurries = self.hurries.saturating_add(1);
         }
         self.ask(now, place, event, out);

@@ -24,6 +24,10 @@
 //! told `stopped`, and [`Action::DropPeers`] parts us from the peers it gave. A tracker that is only slow does
 //! not count as failed there, so nobody else is asked before its answer or its failure comes.
 //!
+//! A *partial seed* has all that it wants, but not all there is. Its regular announces say `paused` (BEP 21): not
+//! instead of `started` and `stopped`, as trackers reckon by these from when to when it is there. Some trackers
+//! refuse an event that they do not know; those hear no more of it.
+//!
 //! WebTorrent's trackers (`ws`, `wss`), and whatever else is neither `udp`, `http` nor `https`, are kept in
 //! their tier but never asked.
 //!
@@ -116,7 +120,8 @@ pub struct AnnounceToken(pub u64);
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Input {
     /// Begin, or begin anew after `Stop`: no tracker's back-off counts any more, only what it said itself with
-    /// `retry in`, and a minute after its last answer.
+    /// `retry in`, and a minute after its last answer. Nothing else is known of us: not that peers are too few, or
+    /// that all that is wanted is there.
     Start {
         /// We have all already.
         complete: bool,
@@ -139,6 +144,10 @@ pub enum Input {
     },
     /// The download is complete.
     Completed,
+    /// All that is wanted is there. Unless we are complete we are a partial seed now (BEP 21).
+    Finished,
+    /// More is wanted again.
+    Unfinished,
     /// We know too few peers: announce as early as the tracker allows, with growing gaps.
     PeersLow,
     /// We know enough again.

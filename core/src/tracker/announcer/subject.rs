@@ -26,6 +26,7 @@ pub struct AnyAnnouncer {
     phase: Phase,
     complete: bool,
     completed: bool,
+    finished: bool,
     peers_low: bool,
     /// In the order in which they are asked.
     trackers: Vec<Account>,
@@ -48,6 +49,8 @@ struct Account {
     accepted: bool,
     /// How often it was told that the download is complete, and that it knows.
     completed: (u32, bool),
+    /// It did not refuse to hear that we are a partial seed.
+    takes_paused: bool,
     /// When it answered last, and when it may be asked again.
     good: Option<Good>,
     /// Its own `retry in`.
@@ -104,7 +107,9 @@ impl Subject for AnyAnnouncer {
             return Input::Answered { token, result: any_result(dice), last: dice.chance(7, 8) };
         }
         match dice.below(16) {
-            0..=5 => Input::Start { complete: dice.chance(1, 4) },
+            0..=3 => Input::Start { complete: dice.chance(1, 4) },
+            4 => Input::Finished,
+            5 => Input::Unfinished,
             6 => Input::Stop,
             7 | 8 => Input::Completed,
             9 | 10 => Input::PeersLow,
@@ -149,12 +154,15 @@ impl AnyAnnouncer {
             Input::Start { complete } if self.phase != Phase::Running => {
                 self.phase = Phase::Running;
                 (self.complete, self.completed) = (*complete, false);
+                (self.finished, self.peers_low) = (false, false);
             }
             Input::Stop => self.phase = Phase::Stopping,
             Input::Completed if self.phase == Phase::Running => {
                 self.completed |= !self.complete;
                 self.complete = true;
             }
+            Input::Finished => self.finished = true,
+            Input::Unfinished => self.finished = false,
             Input::PeersLow => self.peers_low = true,
             Input::PeersEnough => self.peers_low = false,
             Input::Answered { token, result, last } => self.answered(now, *token, result, *last),
@@ -182,7 +190,7 @@ impl AnyAnnouncer {
                     ask.refusal = ask.refusal.take().or(is_refusal.then(|| failure.clone()));
                     let failure = ask.refusal.clone().unwrap_or_else(|| failure.clone());
                     if last && !ask.answered {
-                        self.bad_answer(now, &url, &failure);
+                        self.bad_answer(now, &url, event, &failure);
                     }
                 }
             }
@@ -216,8 +224,10 @@ impl AnyAnnouncer {
         }
     }
 
-    fn bad_answer(&mut self, now: Instant, url: &str, failure: &Failure) {
+    fn bad_answer(&mut self, now: Instant, url: &str, event: Event, failure: &Failure) {
         let account = self.account(url);
+        let is_said = matches!(failure, Failure::Refused { .. } | Failure::Status(_));
+        account.takes_paused &= !(event == Event::Paused && is_said);
         if let Some(good) = &mut account.good {
             good.next = good.early;
         }
@@ -295,7 +305,9 @@ impl AnyAnnouncer {
             assert_eq!(self.phase, Phase::Running);
             self.expect_one_at_a_time(now);
         }
-        if event == Event::None || event == Event::Started {
+        let is_regular = matches!(event, Event::None | Event::Paused);
+        let is_partial_seed = self.finished && !self.complete;
+        if is_regular || event == Event::Started {
             self.expect_turn(now, url);
         }
         let account = self.account(url);
@@ -304,7 +316,7 @@ impl AnyAnnouncer {
         assert!(event == Event::Stopped || account.not_before <= now, "{account:?}");
         match (event, account.good) {
             (Event::Started, Some(good)) => assert!(now >= good.at + MIN_INTERVAL, "{account:?}"),
-            (Event::None, Some(good)) => {
+            (Event::None | Event::Paused, Some(good)) => {
                 assert!(now >= if peers_low { good.early } else { good.next }, "{account:?}");
             }
             _ => {}
@@ -315,7 +327,10 @@ impl AnyAnnouncer {
                 assert!(completed && account.completed.0 <= 2 && !account.completed.1, "{account:?}");
             }
             Event::Stopped => account.accepted = false,
-            Event::None | Event::Started | Event::Paused => {}
+            Event::None | Event::Paused => {
+                assert_eq!(event == Event::Paused, is_partial_seed && account.takes_paused, "{account:?}");
+            }
+            Event::Started => {}
         }
     }
 
@@ -369,7 +384,8 @@ impl AnyAnnouncer {
 impl Account {
     fn new(status: TrackerStatus) -> Self {
         let (good, not_before) = (None, Instant::ZERO);
-        Self { status, accepted: false, completed: (0, false), good, not_before, never: false }
+        let (accepted, completed, takes_paused) = (false, (0, false), true);
+        Self { status, accepted, completed, takes_paused, good, not_before, never: false }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Tiers, times, events, and the laws.
 
+mod partial_seeds;
+
 use super::*;
 use crate::{
     Machine, Outbox,
@@ -421,7 +423,7 @@ fn people_see_how_it_stands() {
     let mut world = World::new(&["http://a"]);
     world.start();
     assert_eq!((world.status("http://a").state, world.status("http://a").next), (TrackerState::Asking, None));
-    let counts = Counts { seeders: Some(1), leechers: Some(2), completed: None };
+    let counts = Counts { seeders: Some(1), leechers: Some(2), ..Counts::default() };
     let ic = Some(IcAnswer { auth_accepted: true, ..IcAnswer::default() });
     let warning = Some("soon\x07gone".into());
     world.answer_with("http://a", AnnounceResponse { counts, ic, warning, ..response() });

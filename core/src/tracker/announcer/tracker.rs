@@ -23,6 +23,8 @@ pub(super) struct Tracker {
     pub(super) accepted: bool,
     /// How often it may yet be told that the download is complete.
     completed_tries: u8,
+    /// It has not refused to hear that we are a partial seed.
+    takes_paused: bool,
     tracker_id: Option<String>,
 }
 
@@ -61,6 +63,7 @@ impl Tracker {
             floor: Instant::ZERO,
             accepted: false,
             completed_tries: 0,
+            takes_paused: true,
             tracker_id: None,
         }
     }
@@ -98,9 +101,10 @@ impl Tracker {
     }
 
     /// What the next announce says.
-    pub(super) const fn event(&self) -> Event {
+    pub(super) const fn event(&self, partial_seed: bool) -> Event {
         match (self.accepted, self.completed_tries) {
             (false, _) => Event::Started,
+            (true, 0) if partial_seed && self.takes_paused => Event::Paused,
             (true, 0) => Event::None,
             (true, _) => Event::Completed,
         }
@@ -201,7 +205,12 @@ impl Tracker {
     /// The ask is over. If nothing came of it: why.
     pub(super) fn end_ask(&mut self) -> Option<Failure> {
         let ask = self.ask.take()?;
-        if ask.answered || ask.event == Event::Stopped { None } else { ask.failure }
+        let failure = ask.failure.filter(|_| !ask.answered && ask.event != Event::Stopped)?;
+        // BEP 21 is younger than many a tracker.
+        if ask.event == Event::Paused && matches!(failure, Failure::Refused { .. } | Failure::Status(_)) {
+            self.takes_paused = false;
+        }
+        Some(failure)
     }
 
     /// It failed: wait for `backoff`, or as long as it says.

@@ -152,7 +152,7 @@ impl AnyClient {
 
     /// What the tracker would say, or nearly.
     fn any_datagram(&self, dice: &mut Dice) -> Input {
-        let counts = Counts { seeders: Some(1), leechers: Some(2), completed: Some(3) };
+        let counts = Counts { seeders: Some(1), leechers: Some(2), completed: Some(3), downloaders: None };
         let (from, packet) = dice.pick(&self.sent).cloned().unwrap_or((([9; 4], 9).into(), Bytes::new()));
         let mut data = Vec::new();
         let (transaction, response) = match Request::decode(&packet) {

@@ -61,7 +61,7 @@ impl Table {
             Request::Connect { transaction } => (transaction, udp::Response::Connect(ConnectionId(7))),
             Request::Announce { transaction, .. } => {
                 let peers = peers.iter().map(|peer| peer.parse().unwrap()).collect();
-                let counts = Counts { seeders: Some(1), leechers: Some(2), completed: None };
+                let counts = Counts { seeders: Some(1), leechers: Some(2), ..Counts::default() };
                 (transaction, udp::Response::Announce { interval_s: 900, counts, peers, ic: None })
             }
             Request::Scrape { transaction, .. } => {

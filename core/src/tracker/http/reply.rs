@@ -25,7 +25,8 @@ pub enum PeerForm {
 pub fn write_announce(response: &AnnounceResponse, form: PeerForm) -> Vec<u8> {
     let mut body = Vec::new();
     Writer::new(&mut body).dict(|dict| {
-        write_counts(&response.counts, dict);
+        // BEP 21 has them in scrapes alone.
+        write_counts(&Counts { downloaders: None, ..response.counts }, dict);
         if let Some(ip) = response.external_ip {
             write_ip(b"external ip", ip, dict);
         }
@@ -49,7 +50,7 @@ pub fn write_announce(response: &AnnounceResponse, form: PeerForm) -> Vec<u8> {
     body
 }
 
-/// The body of an answer to a scrape (BEP 48).
+/// The body of an answer to a scrape (BEP 48, BEP 21).
 #[must_use]
 pub fn write_scrape(swarms: &BTreeMap<InfoHash, Counts>) -> Vec<u8> {
     let mut body = Vec::new();
@@ -79,8 +80,12 @@ pub fn write_failure(reason: &str, retry: Retry) -> Vec<u8> {
 }
 
 fn write_counts(counts: &Counts, dict: &mut DictWriter<'_>) {
-    let counts: [(&[u8], _); 3] =
-        [(b"complete", counts.seeders), (b"downloaded", counts.completed), (b"incomplete", counts.leechers)];
+    let counts: [(&[u8], _); 4] = [
+        (b"complete", counts.seeders),
+        (b"downloaded", counts.completed),
+        (b"downloaders", counts.downloaders),
+        (b"incomplete", counts.leechers),
+    ];
     for (key, count) in counts {
         if let Some(count) = count {
             dict.integer(key, count.into());

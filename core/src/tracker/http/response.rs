@@ -103,7 +103,12 @@ fn seconds(answer: &Dict<'_, '_>, key: &[u8]) -> Option<Duration> {
 
 fn counts(dict: &Dict<'_, '_>) -> Counts {
     let count = |key: &[u8]| u32::try_from(dict.get(key)?.integer()?).ok();
-    Counts { seeders: count(b"complete"), leechers: count(b"incomplete"), completed: count(b"downloaded") }
+    Counts {
+        seeders: count(b"complete"),
+        leechers: count(b"incomplete"),
+        downloaders: count(b"downloaders"),
+        completed: count(b"downloaded"),
+    }
 }
 
 /// BEP 24: 4 or 16 bytes.

@@ -67,7 +67,8 @@ pub struct Reply {
 const RETRY: Retry = Retry::After(Duration::from_secs(60));
 
 /// How many are in a swarm that is not there.
-const NOBODY: Counts = Counts { seeders: Some(0), leechers: Some(0), completed: Some(0) };
+const NOBODY: Counts =
+    Counts { seeders: Some(0), leechers: Some(0), downloaders: Some(0), completed: Some(0) };
 
 /// An HTTP tracker's protocol, without HTTP and without the swarms.
 ///

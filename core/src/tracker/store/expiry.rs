@@ -2,7 +2,7 @@
 
 use super::{
     Store,
-    swarm::{Seconds, Swarm},
+    swarm::{Peer, Seconds, Swarm},
     table::Table,
 };
 use crate::time::Instant;
@@ -113,30 +113,34 @@ impl Swarm {
         walk: &mut Walk,
         budget: &mut u32,
     ) -> u32 {
+        let (rows, partial_seeds) = (&mut walk.rows, &mut self.partial_seeds);
         match walk.list {
-            List::LeechersV4 => self.v4.leechers.expire_some(hasher, stale, &mut walk.rows, budget),
-            List::SeedersV4 => self.v4.seeders.expire_some(hasher, stale, &mut walk.rows, budget),
-            List::LeechersV6 => self.v6.leechers.expire_some(hasher, stale, &mut walk.rows, budget),
-            List::SeedersV6 => self.v6.seeders.expire_some(hasher, stale, &mut walk.rows, budget),
+            List::LeechersV4 => self.v4.leechers.expire_some(hasher, stale, rows, budget, partial_seeds),
+            List::SeedersV4 => self.v4.seeders.expire_some(hasher, stale, rows, budget, partial_seeds),
+            List::LeechersV6 => self.v6.leechers.expire_some(hasher, stale, rows, budget, partial_seeds),
+            List::SeedersV6 => self.v6.seeders.expire_some(hasher, stale, rows, budget, partial_seeds),
         }
     }
 }
 
-impl<const N: usize> Table<N, Seconds> {
+impl<const N: usize> Table<N, Peer> {
     fn expire_some(
         &mut self,
         hasher: &SipHasher13,
         stale: Seconds,
         ahead: &mut u32,
         budget: &mut u32,
+        partial_seeds: &mut u32,
     ) -> u32 {
         *ahead = self.len().min(*ahead);
         let before = self.len();
         while *ahead > 0 && *budget > 0 {
             *ahead -= 1;
             *budget -= 1;
-            if self.row(*ahead).is_some_and(|row| row.value <= stale) {
-                self.remove(hasher, *ahead);
+            if self.row(*ahead).is_some_and(|row| row.value.seen <= stale)
+                && let Some(gone) = self.remove(hasher, *ahead)
+            {
+                *partial_seeds -= u32::from(gone.is_partial_seed);
             }
         }
         before - self.len()

@@ -35,7 +35,8 @@ use siphasher::sip::SipHasher13;
 const LOOKS_PER_ANNOUNCE: u32 = 4;
 
 /// What is told of a swarm that is not there.
-const NOBODY: Counts = Counts { seeders: Some(0), leechers: Some(0), completed: Some(0) };
+const NOBODY: Counts =
+    Counts { seeders: Some(0), leechers: Some(0), downloaders: Some(0), completed: Some(0) };
 
 /// One peer's announce, as a store sees it: admitted, and from an address that is its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,14 @@ pub struct Visit {
     pub event: Event,
     /// How many others it is told of, at most.
     pub want: usize,
+}
+
+impl Visit {
+    /// Whether it wants nothing more, though it has not all (BEP 21).
+    #[must_use]
+    pub fn is_partial_seed(&self) -> bool {
+        !self.seeder && self.event == Event::Paused
+    }
 }
 
 /// Swarms, wherever they are kept: in one store, or in several that threads share.
@@ -204,7 +213,10 @@ impl Store {
             SocketAddr::V4(peer) => swarm.v4.forget(&self.hasher, &compact_v4(peer)),
             SocketAddr::V6(peer) => swarm.v6.forget(&self.hasher, &compact_v6(peer)),
         };
-        self.peers -= u32::from(left);
+        if let Some(peer) = left {
+            self.peers -= 1;
+            swarm.partial_seeds -= u32::from(peer.is_partial_seed);
+        }
         swarm.counts()
     }
 }
@@ -220,7 +232,9 @@ impl Swarms for Store {
         let Some(place) = self.find_or_add(&visit.info_hash, room) else { return NOBODY };
         let stale = self.stale(now);
         let Some(swarm) = self.swarms.value_mut(place) else { return NOBODY };
-        let moment = Moment { now, stale, room, hasher: &self.hasher, lottery: &mut self.lottery };
+        let partial_seeds = &mut swarm.partial_seeds;
+        let (hasher, lottery) = (&self.hasher, &mut self.lottery);
+        let moment = Moment { now, stale, room, hasher, lottery, partial_seeds };
         let change = match visit.peer {
             SocketAddr::V4(peer) => swarm.v4.announce(moment, &compact_v4(peer), visit, peers),
             SocketAddr::V6(peer) => swarm.v6.announce(moment, &compact_v6(peer), visit, peers),
@@ -233,7 +247,7 @@ impl Swarms for Store {
             Change::Turned | Change::Seen | Change::Refused => {}
         }
         let counts = swarm.counts();
-        if matches!(change, Change::Refused) { counts } else { counts.without(visit.seeder) }
+        if matches!(change, Change::Refused) { counts } else { counts.without(visit) }
     }
 
     fn scrape(&mut self, _now: Instant, info_hash: &InfoHash) -> Counts {

@@ -7,8 +7,9 @@
 //!   SHA-1[20] of all before
 //! ```
 //!
-//! Big-endian. A list is 0 for the leechers over IPv4, 1 for the seeders, 2 and 3 for those over IPv6; one that is
-//! long is in several groups. Times are ages in seconds, as the clock of the next run begins anew.
+//! Big-endian. Times are ages in seconds, as the clock of the next run begins anew; the highest bit of an age is
+//! set for a partial seed. A list is 0 for the leechers over IPv4, 1 for the seeders, 2 and 3 for those over IPv6; one that is
+//! long is in several groups.
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,7 @@ use super::{
     Store,
     expiry::{List, Walk},
     seconds,
-    swarm::{Peers, Seconds, Swarm},
+    swarm::{Peer, Peers, Seconds, Swarm},
     table::{Row, Table},
 };
 use crate::{compact, id::InfoHash, time::Instant};
@@ -40,6 +41,9 @@ const GROUP_HEAD: usize = 27;
 
 /// Bytes of an age.
 const AGE: usize = 4;
+
+/// Stands in the age of a partial seed.
+const PARTIAL_SEED: u32 = 1 << 31;
 
 /// Why bytes are no swarms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -116,7 +120,7 @@ impl Writer {
 
 /// The next rows of the list where `walk` is, if there are any.
 fn write_group(swarm: &Row<20, Swarm>, walk: &mut Walk, now: Seconds, out: &mut Vec<u8>) {
-    let Swarm { v4, v6, completed } = &swarm.value;
+    let Swarm { v4, v6, completed, .. } = &swarm.value;
     let head = (&swarm.key, *completed, walk.list);
     match walk.list {
         List::LeechersV4 => write_rows(&v4.leechers, head, &mut walk.rows, now, out),
@@ -127,7 +131,7 @@ fn write_group(swarm: &Row<20, Swarm>, walk: &mut Walk, now: Seconds, out: &mut 
 }
 
 fn write_rows<const N: usize>(
-    table: &Table<N, Seconds>,
+    table: &Table<N, Peer>,
     (info_hash, completed, list): (&[u8; 20], u32, List),
     ahead: &mut u32,
     now: Seconds,
@@ -144,7 +148,10 @@ fn write_rows<const N: usize>(
     out.extend_from_slice(&((end - *ahead) as u16).to_be_bytes());
     for row in (*ahead..end).filter_map(|place| table.row(place)) {
         out.extend_from_slice(&row.key);
-        out.extend_from_slice(&now.saturating_sub(row.value).to_be_bytes());
+        let Peer { seen, is_partial_seed } = row.value;
+        let age = now.saturating_sub(seen).min(!PARTIAL_SEED);
+        let age = if is_partial_seed { age | PARTIAL_SEED } else { age };
+        out.extend_from_slice(&age.to_be_bytes());
     }
 }
 
@@ -208,47 +215,53 @@ impl Store {
         let Some(swarm) = self.swarms.value_mut(place) else { return };
         swarm.completed = swarm.completed.max(group.completed);
         let (hasher, written) = (&self.hasher, now.saturating_sub(seconds(elapsed)));
-        self.peers += match group.list {
+        let (joined, partial_seeds) = match group.list {
             List::LeechersV4 => swarm.v4.restore(hasher, false, group.fresh(written, stale).take(room)),
             List::SeedersV4 => swarm.v4.restore(hasher, true, group.fresh(written, stale).take(room)),
             List::LeechersV6 => swarm.v6.restore(hasher, false, group.fresh(written, stale).take(room)),
             List::SeedersV6 => swarm.v6.restore(hasher, true, group.fresh(written, stale).take(room)),
         };
+        self.peers += joined;
+        swarm.partial_seeds += partial_seeds;
     }
 }
 
 impl Group<'_> {
-    /// Its peers that were seen after `stale`, and when, by a clock that stood at `written` when it was written.
+    /// Its peers that were seen after `stale`, by a clock that stood at `written` when it was written.
     fn fresh<const N: usize>(
         &self,
         written: Seconds,
         stale: Seconds,
-    ) -> impl Iterator<Item = (&[u8; N], Seconds)> {
+    ) -> impl Iterator<Item = (&[u8; N], Peer)> {
+        let leechers = matches!(self.list, List::LeechersV4 | List::LeechersV6);
         self.rows.chunks_exact(N + AGE).filter_map(move |row| {
             let (peer, age) = row.split_first_chunk()?;
-            let seen = written.saturating_sub(u32::from_be_bytes(*age.first_chunk()?));
-            (seen > stale).then_some((peer, seen))
+            let age = u32::from_be_bytes(*age.first_chunk()?);
+            let seen = written.saturating_sub(age & !PARTIAL_SEED);
+            let is_partial_seed = leechers && age & PARTIAL_SEED != 0;
+            (seen > stale).then_some((peer, Peer { seen, is_partial_seed }))
         })
     }
 }
 
 impl<const N: usize> Peers<N> {
-    /// Takes in those who are not there; how many.
+    /// Takes in those who are not there; how many, and how many partial seeds among them.
     fn restore<'a>(
         &mut self,
         hasher: &SipHasher13,
         seeders: bool,
-        peers: impl Iterator<Item = (&'a [u8; N], Seconds)>,
-    ) -> u32 {
-        let mut joined = 0;
-        for (peer, seen) in peers {
-            let hash = hasher.hash(peer);
-            if self.leechers.find(hash, peer).or_else(|| self.seeders.find(hash, peer)).is_none() {
+        peers: impl Iterator<Item = (&'a [u8; N], Peer)>,
+    ) -> (u32, u32) {
+        let (mut joined, mut partial_seeds) = (0, 0);
+        for (address, peer) in peers {
+            let hash = hasher.hash(address);
+            if self.leechers.find(hash, address).or_else(|| self.seeders.find(hash, address)).is_none() {
                 let own = if seeders { &mut self.seeders } else { &mut self.leechers };
-                own.insert(hasher, hash, *peer, seen);
+                own.insert(hasher, hash, *address, peer);
                 joined += 1;
+                partial_seeds += u32::from(peer.is_partial_seed);
             }
         }
-        joined
+        (joined, partial_seeds)
     }
 }

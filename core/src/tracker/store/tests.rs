@@ -23,6 +23,35 @@ fn seeders_are_told_of_leechers_and_leechers_of_everybody() {
 }
 
 #[test]
+fn partial_seeds_are_counted_for_as_long_as_they_say_that_they_are() {
+    let mut store = store();
+    let paused = |number, seeder| Visit { event: Event::Paused, ..visit(number, seeder) };
+    for (step, downloaders) in [
+        (visit(1, false), 1),
+        (paused(2, false), 1),
+        (paused(1, false), 0),
+        (visit(1, false), 1),
+        (paused(3, true), 1),
+        (visit(2, true), 1),
+        (paused(2, false), 1),
+        (Visit { event: Event::Stopped, ..visit(2, false) }, 1),
+        (paused(1, false), 0),
+    ] {
+        store.announce(START, &step, &mut vec![]);
+        assert_eq!(store.scrape(START, &SWARM).downloaders, Some(downloaders), "{step:?}");
+    }
+    assert_eq!(
+        store.announce(START, &visit(4, false), &mut vec![]).downloaders,
+        Some(0),
+        "others than itself"
+    );
+    store.expire(START + store.config.expiry, u32::MAX);
+    assert_eq!(store.scrape(START, &SWARM).downloaders, Some(0));
+    store.announce(START + store.config.expiry, &visit(5, false), &mut vec![]);
+    assert_eq!(store.scrape(START, &SWARM).downloaders, Some(1));
+}
+
+#[test]
 fn families_are_told_only_of_their_own_and_counted_together() {
     let mut store = store();
     let v6 = Visit { peer: "[2001:db8::1]:1".parse().expect("an address"), ..visit(0, true) };
@@ -176,27 +205,43 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 0..300)
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Seeder,
+    PartialSeed,
+    Downloader,
+}
+
+impl Kind {
+    fn of(visit: &Visit) -> Self {
+        match (visit.seeder, visit.event) {
+            (true, _) => Self::Seeder,
+            (false, Event::Paused) => Self::PartialSeed,
+            (false, _) => Self::Downloader,
+        }
+    }
+}
+
 /// A tracker that keeps everybody who has not stopped, and when it was seen.
 #[derive(Default)]
 struct Naive {
-    peers: BTreeMap<(InfoHash, SocketAddr), (bool, Instant)>,
+    peers: BTreeMap<(InfoHash, SocketAddr), (Kind, Instant)>,
 }
 
 impl Naive {
-    fn of(&self, wanted: InfoHash) -> impl Iterator<Item = (SocketAddr, bool, Instant)> {
+    fn of(&self, wanted: InfoHash) -> impl Iterator<Item = (SocketAddr, Kind, Instant)> {
         let of_swarm = self.peers.iter().filter(move |((info_hash, _), _)| *info_hash == wanted);
-        of_swarm.map(|((_, peer), (seeder, seen))| (*peer, *seeder, *seen))
+        of_swarm.map(|((_, peer), (kind, seen))| (*peer, *kind, *seen))
     }
 
-    /// Seeders and leechers that were seen after `stale`.
-    fn count(&self, info_hash: InfoHash, stale: Option<Instant>) -> (u32, u32) {
+    /// Seeders, leechers, and downloaders among these, that were seen after `stale`.
+    fn count(&self, info_hash: InfoHash, stale: Option<Instant>) -> [u32; 3] {
         let fresh = self.of(info_hash).filter(|(_, _, seen)| Some(*seen) > stale);
-        fresh.fold(
-            (0, 0),
-            |(seeders, leechers), (_, seeder, _)| {
-                if seeder { (seeders + 1, leechers) } else { (seeders, leechers + 1) }
-            },
-        )
+        fresh.fold([0; 3], |[seeders, leechers, downloaders], (_, kind, _)| match kind {
+            Kind::Seeder => [seeders + 1, leechers, downloaders],
+            Kind::PartialSeed => [seeders, leechers + 1, downloaders],
+            Kind::Downloader => [seeders, leechers + 1, downloaders + 1],
+        })
     }
 
     fn note(&mut self, now: Instant, visit: &Visit) {
@@ -204,7 +249,7 @@ impl Naive {
         if visit.event == Event::Stopped {
             self.peers.remove(&key);
         } else {
-            self.peers.insert(key, (visit.seeder, now));
+            self.peers.insert(key, (Kind::of(visit), now));
         }
     }
 
@@ -212,8 +257,8 @@ impl Naive {
     fn others(&self, visit: &Visit, stale: Option<Instant>) -> Vec<SocketAddr> {
         let no_seeders = visit.seeder || visit.event == Event::Paused;
         self.of(visit.info_hash)
-            .filter(|(peer, seeder, seen)| {
-                let suits = peer.is_ipv4() == visit.peer.is_ipv4() && !(no_seeders && *seeder);
+            .filter(|(peer, kind, seen)| {
+                let suits = peer.is_ipv4() == visit.peer.is_ipv4() && !(no_seeders && *kind == Kind::Seeder);
                 suits && *peer != visit.peer && Some(*seen) > stale
             })
             .map(|(peer, ..)| peer)
@@ -261,11 +306,14 @@ proptest! {
 
 /// The counts of all: a visitor is told of the others.
 fn with_visitor(counts: Counts, visit: &Visit) -> Counts {
-    let more = |count: Option<u32>, one: bool| count.map(|count| count + u32::from(one));
-    let stays = visit.event != Event::Stopped;
-    let (seeders, leechers) =
-        (more(counts.seeders, stays && visit.seeder), more(counts.leechers, stays && !visit.seeder));
-    Counts { seeders, leechers, ..counts }
+    let is = |kinds: &[Kind]| visit.event != Event::Stopped && kinds.contains(&Kind::of(visit));
+    let more = |count: Option<u32>, kinds: &[Kind]| count.map(|count| count + u32::from(is(kinds)));
+    Counts {
+        seeders: more(counts.seeders, &[Kind::Seeder]),
+        leechers: more(counts.leechers, &[Kind::PartialSeed, Kind::Downloader]),
+        downloaders: more(counts.downloaders, &[Kind::Downloader]),
+        ..counts
+    }
 }
 
 /// No fewer are counted than are fresh, and no more than were ever there.
@@ -276,9 +324,11 @@ fn between(
     stale: Option<Instant>,
 ) -> Result<(), TestCaseError> {
     let (seeders, leechers, _) = told(counts);
+    let told = [seeders, leechers, counts.downloaders.unwrap_or(u32::MAX)];
     let (least, most) = (naive.count(info_hash, stale), naive.count(info_hash, None));
-    prop_assert!((least.0..=most.0).contains(&seeders), "{seeders} of {least:?} to {most:?}");
-    prop_assert!((least.1..=most.1).contains(&leechers), "{leechers} of {least:?} to {most:?}");
+    for ((told, least), most) in told.into_iter().zip(least).zip(most) {
+        prop_assert!((least..=most).contains(&told), "{counts:?}: {told} is not {least} to {most}");
+    }
     Ok(())
 }
 
@@ -315,7 +365,7 @@ fn sorted(named: &[u8], visit: &Visit) -> Vec<SocketAddr> {
 
 /// Seeders, leechers, completed.
 fn told(counts: &Counts) -> (u32, u32, u32) {
-    let Counts { seeders: Some(seeders), leechers: Some(leechers), completed: Some(completed) } = *counts
+    let Counts { seeders: Some(seeders), leechers: Some(leechers), completed: Some(completed), .. } = *counts
     else {
         panic!("a store knows: {counts:?}");
     };

@@ -244,7 +244,7 @@ impl Response {
 fn read_peers(reader: &mut Reader<'_>, asked: Asked) -> Option<Response> {
     let interval_s = reader.u32()?;
     let (leechers, seeders) = (reader.u32()?, reader.u32()?);
-    let counts = Counts { seeders: Some(seeders), leechers: Some(leechers), completed: None };
+    let counts = Counts { seeders: Some(seeders), leechers: Some(leechers), ..Counts::default() };
     let stride = if asked.ipv6 { compact::V6 } else { compact::V4 };
     let (peers, ic) = match reader.0.len() % stride {
         0 => (reader.0, None),
@@ -279,7 +279,8 @@ fn read_counts(bytes: &[u8]) -> Option<Vec<Counts>> {
 fn read_count(bytes: &[u8; 12]) -> Option<Counts> {
     let mut reader = Reader(bytes);
     let (seeders, completed, leechers) = (reader.u32()?, reader.u32()?, reader.u32()?);
-    Some(Counts { seeders: Some(seeders), leechers: Some(leechers), completed: Some(completed) })
+    let (seeders, leechers, completed) = (Some(seeders), Some(leechers), Some(completed));
+    Some(Counts { seeders, leechers, completed, downloaders: None })
 }
 
 /// A connect response.

@@ -84,7 +84,7 @@ fn the_ic_block_is_found_behind_options_and_nowhere_else() {
 fn responses_are_read_as_they_were_written() {
     let v4: Vec<SocketAddr> = vec!["192.0.2.1:6881".parse().unwrap(), "192.0.2.2:1".parse().unwrap()];
     let v6: Vec<SocketAddr> = vec!["[2001:db8::1]:6881".parse().unwrap()];
-    let counts = Counts { seeders: Some(2), leechers: Some(3), completed: None };
+    let counts = Counts { seeders: Some(2), leechers: Some(3), ..Counts::default() };
     let ic = IcAnswer { auth_accepted: true, restricted: false, advisories: 258 };
     for (asked, response) in [
         (Asked { ipv6: false, ic: false }, Response::Connect(CONNECTION)),
@@ -118,7 +118,7 @@ fn responses_are_read_as_they_were_written() {
 
 #[test]
 fn bad_input_35_peers_that_do_not_divide_are_no_response() {
-    let counts = Counts { seeders: Some(0), leechers: Some(0), completed: None };
+    let counts = Counts { seeders: Some(0), leechers: Some(0), ..Counts::default() };
     let head = Response::Announce { interval_s: 60, counts, peers: Vec::new(), ic: None };
     for length in 0..60 {
         let mut packet = Vec::new();

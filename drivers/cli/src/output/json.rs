@@ -122,6 +122,8 @@ pub(crate) enum Event<'a> {
         tracker: &'a str,
         seeders: Option<u32>,
         leechers: Option<u32>,
+        /// Those of the leechers that want something (BEP 21).
+        downloaders: Option<u32>,
         completed: Option<u32>,
     },
     /// A tracker did not answer to `convoy announce` or `convoy scrape` as it should.
@@ -480,7 +482,7 @@ impl<'a> Event<'a> {
             TrackerState::Failed(failure) => ("failed", Some(failure.to_string())),
             TrackerState::Unsupported => ("unsupported", None),
         };
-        let Counts { seeders, leechers, completed } = status.counts;
+        let Counts { seeders, leechers, completed, .. } = status.counts;
         let TrackerStatus { url, tier, fails, warning, .. } = status;
         let (tier, fails, warning) = (*tier, *fails, warning.as_deref());
         Event::Tracker { info_hash, url, tier, state, why, seeders, leechers, completed, fails, warning }

@@ -114,9 +114,7 @@ impl Reporter {
     /// Whether stdout took everything. A reader that went away early wanted no more.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match &*self.broken() {
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Failure::new(format!("cannot write to stdout: {error}")))
-            }
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::stdout(error)),
             _ => Ok(()),
         }
     }

@@ -126,9 +126,9 @@ impl Torrent {
             }
         }
         let (info_hash, shown) = (self.info_hash, printable(tracker));
-        let Counts { seeders, leechers, completed } = counts;
+        let Counts { seeders, leechers, downloaders, completed } = counts;
         let Some(response) = all else {
-            reporter.event(&Event::Scraped { info_hash, tracker, seeders, leechers, completed });
+            reporter.event(&Event::Scraped { info_hash, tracker, seeders, leechers, downloaders, completed });
             return reporter.result(format_args!("{shown}: {}", Said(counts)));
         };
         let interval_s = response.interval.map(|interval| interval.as_secs());
@@ -158,6 +158,7 @@ fn most(one: Counts, other: Counts) -> Counts {
     Counts {
         seeders: one.seeders.max(other.seeders),
         leechers: one.leechers.max(other.leechers),
+        downloaders: one.downloaders.max(other.downloaders),
         completed: one.completed.max(other.completed),
     }
 }
@@ -167,9 +168,15 @@ struct Said(Counts);
 
 impl std::fmt::Display for Said {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Counts { seeders, leechers, completed } = self.0;
+        let Counts { seeders, leechers, downloaders, completed } = self.0;
+        let partial_seeds = leechers.zip(downloaders).and_then(|(all, some)| all.checked_sub(some));
         let mut words = String::new();
-        for (count, what) in [(seeders, "seeders"), (leechers, "leechers"), (completed, "completed")] {
+        for (count, what) in [
+            (seeders, "seeders"),
+            (leechers, "leechers"),
+            (partial_seeds, "of them partial seeds"),
+            (completed, "completed"),
+        ] {
             if let Some(count) = count {
                 let comma = if words.is_empty() { "" } else { ", " };
                 write!(words, "{comma}{count} {what}")?;

@@ -28,7 +28,7 @@ pub(super) fn run(args: &args::Create, reporter: &Reporter) -> Result<(), Failur
     let bytes = metainfo.encode();
     if args.output.as_deref() == Some(Path::new("-")) {
         let written = io::stdout().lock().write_all(&bytes);
-        return written.map_err(|error| Failure::new(format!("cannot write to stdout: {error}")));
+        return written.map_err(|error| Failure::stdout(&error));
     }
     let file =
         args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.torrent", metainfo.info.name)));
@@ -44,8 +44,8 @@ fn described(found: &Found, args: &args::Create) -> Result<Builder, Failure> {
     for url in &args.tracker {
         builder = builder.tracker(url);
     }
-    for url in &args.webseed {
-        builder = builder.web_seed(url);
+    for address in &args.webseed {
+        builder = builder.web_seed(&address.0);
     }
     if args.private {
         builder = builder.private();

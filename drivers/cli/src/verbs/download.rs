@@ -23,7 +23,8 @@ pub(super) async fn run(args: args::Download, reporter: &Reporter) -> Result<(),
     let is_enough = config.exit_when_done || wish.stream.is_some() && !wish.has_seed_goal();
     let goal = if is_enough { Goal::Finish } else { Goal::Fetch };
     if (config.select.is_some() || args.stream.is_some()) && args.sources.len() > 1 {
-        return Err(Failure::usage("files can be chosen of one SOURCE at a time"));
+        return Err(Failure::usage("files can be chosen of one SOURCE at a time")
+            .advise("run it once for each, or without --select and --stream"));
     }
     let sources = session::read(&args.sources)?;
     if args.list {

@@ -28,7 +28,7 @@ fn asked(actions: &[Action]) -> (AnnounceToken, &str, Event) {
 
 fn response(host: u8) -> AnnounceResponse {
     AnnounceResponse {
-        counts: Counts { seeders: Some(1), leechers: Some(2), completed: None },
+        counts: Counts { seeders: Some(1), leechers: Some(2), ..Counts::default() },
         peers: vec![([9, 9, 9, host], 6881).into()],
         ..AnnounceResponse::default()
     }

@@ -88,7 +88,7 @@ fn everything_a_tracker_says_is_read_in_whatever_order_it_stands() {
     let expected = AnnounceResponse {
         interval: Some(Duration::from_secs(1800)),
         min_interval: Some(Duration::from_secs(60)),
-        counts: Counts { seeders: Some(3), leechers: Some(4), completed: Some(5) },
+        counts: Counts { seeders: Some(3), leechers: Some(4), completed: Some(5), downloaders: None },
         peers: ["127.0.0.1:6881", "[2001:db8::1]:6882"].map(|peer| peer.parse().unwrap()).into(),
         external_ip: Some("192.0.2.7".parse().unwrap()),
         tracker_id: Some("xyz".into()),
@@ -166,8 +166,8 @@ fn another_status_without_a_reason_is_a_failure() {
 fn a_scrape_is_read_in_the_order_asked() {
     let body = b"d5:filesd20:aaaaaaaaaaaaaaaaaaaad8:completei1e10:downloadedi2e10:incompletei3ee\
         20:bbbbbbbbbbbbbbbbbbbbd8:completei4e11:downloadersi9eeee";
-    let counts = |seeders, completed, leechers| Counts { seeders, leechers, completed };
-    let (a, b) = (counts(Some(1), Some(2), Some(3)), counts(Some(4), None, None));
+    let a = Counts { seeders: Some(1), leechers: Some(3), completed: Some(2), downloaders: None };
+    let b = Counts { seeders: Some(4), downloaders: Some(9), ..Counts::default() };
     let asked = [b'b', b'c', b'a', b'b'].map(|letter| InfoHash([letter; 20]));
     assert_eq!(read_scrape(200, body, &asked), Ok([b, Counts::default(), a, b].into()));
     assert_eq!(read_scrape(200, &body[..body.len() - 1], &asked), Err(Failure::Malformed));

@@ -32,6 +32,7 @@ fn counts() -> impl Strategy<Value = Counts> {
         seeders,
         leechers,
         completed,
+        downloaders: None,
     })
 }
 

@@ -7,7 +7,7 @@ use crate::{
         AnnounceResponse, Counts, Event, Failure, Retry,
         access::{Access, Role, Rule, Visibility},
         budgets::Budget,
-        store::{Swarms, Visit},
+        store::{self, Store, Swarms, Visit},
     },
 };
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
@@ -32,14 +32,15 @@ impl Swarms for Naive {
         let others = others.filter(|peer| peer.is_ipv4() == visit.peer.is_ipv4());
         others.take(visit.want).for_each(|peer| compact::write(*peer, peers));
         let counts = self.scrape(now, &visit.info_hash);
-        if visit.event == Event::Stopped { counts } else { counts.without(visit.seeder) }
+        if visit.event == Event::Stopped { counts } else { counts.without(visit) }
     }
 
     fn scrape(&mut self, _: Instant, info_hash: &InfoHash) -> Counts {
         let swarm = self.0.get(info_hash);
         let count =
             |seeder| swarm.map_or(0, |peers| peers.values().filter(|is| **is == seeder).count() as u32);
-        Counts { seeders: Some(count(true)), leechers: Some(count(false)), completed: Some(0) }
+        let (seeders, leechers) = (Some(count(true)), Some(count(false)));
+        Counts { seeders, leechers, completed: Some(0), downloaders: None }
     }
 }
 
@@ -90,7 +91,7 @@ fn peers_are_told_of_others_of_their_own_address_family() {
     let expected = AnnounceResponse {
         interval: Some(Duration::from_secs(1800)),
         min_interval: Some(Duration::from_secs(60)),
-        counts: Counts { seeders: Some(1), leechers: Some(1), completed: Some(0) },
+        counts: Counts { seeders: Some(1), leechers: Some(1), completed: Some(0), downloaders: None },
         peers: addrs(["192.0.2.1:1"]),
         external_ip: Some(IpAddr::from([192, 0, 2, 2])),
         ..AnnounceResponse::default()
@@ -99,6 +100,23 @@ fn peers_are_told_of_others_of_their_own_address_family() {
     assert_eq!(world.announce("2001:db8::2", "port=4").peers, addrs(["[2001:db8::1]:2"]));
     let reply = world.get("2001:db8::3", &format!("/announce?{IDS}&port=5&numwant=0"));
     assert!(reply.body.windows(8).any(|part| part == b"5:peers0"), "there even if it is empty");
+}
+
+#[test]
+fn a_scrape_tells_partial_seeds_from_downloaders_and_an_announce_does_not() {
+    let (mut server, mut store) =
+        (Server::new(ServerConfig::default(), [1; 32]), Store::new(store::Config::default(), [2; 32]));
+    let mut get = |path_and_query: &str| {
+        let source = IpAddr::from([192, 0, 2, 1]);
+        server.answer(Instant::ZERO, source, path_and_query, &mut store, &Access::open()).body
+    };
+    for more in ["port=1&left=0", "port=2&left=5", "port=3&left=5&event=paused"] {
+        let body = get(&format!("/announce?{IDS}&{more}"));
+        assert_eq!(read_announce(200, &body).unwrap().counts.downloaders, None);
+    }
+    let counts = "8:completei1e10:downloadedi0e11:downloadersi1e10:incompletei2e";
+    let body = format!("d5:filesd20:aaaaaaaaaaaaaaaaaaaad{counts}eee");
+    assert_eq!(String::from_utf8_lossy(&get("/scrape?info_hash=aaaaaaaaaaaaaaaaaaaa")), body);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{
     super::{
         super::Event,
-        Config, Visit,
+        Config, Swarms, Visit,
         tests::{announce, store, visit},
     },
     *,
@@ -21,7 +21,8 @@ fn populated() -> (Store, Instant) {
         announce(&mut store, now, &visit(number, number % 7 == 0));
         let peer = ([0x2001, 0xdb8, 0, 0, 0, 0, 0, number], 1).into();
         let info_hash = InfoHash([number as u8; 20]);
-        announce(&mut store, now, &Visit { peer, info_hash, ..visit(0, number % 3 == 0) });
+        let event = if number % 5 == 0 { Event::Paused } else { Event::None };
+        announce(&mut store, now, &Visit { peer, info_hash, event, ..visit(0, number % 3 == 0) });
     }
     announce(&mut store, now, &Visit { event: Event::Completed, ..visit(1, true) });
     (store, now)
@@ -41,14 +42,17 @@ fn load(bytes: &[u8], now: Instant, elapsed: Duration) -> Store {
     store
 }
 
-/// A peer: in which swarm, how many completed there, in which list, its address, when it was seen.
-type Known = (InfoHash, u32, u8, Vec<u8>, Seconds);
+/// A peer: in which swarm, how many completed there, in which list, its address, whether it is a partial seed, when
+/// it was seen.
+type Known = (InfoHash, u32, u8, Vec<u8>, bool, Seconds);
 
 fn everybody(store: &Store) -> Vec<Known> {
-    fn list<const N: usize>(swarm: &Row<20, Swarm>, list: List, table: &Table<N, Seconds>) -> Vec<Known> {
+    fn list<const N: usize>(swarm: &Row<20, Swarm>, list: List, table: &Table<N, Peer>) -> Vec<Known> {
         let rows = (0..table.len()).filter_map(|place| table.row(place));
-        let known = |row: &Row<N, Seconds>| {
-            (InfoHash(swarm.key), swarm.value.completed, list as u8, row.key.to_vec(), row.value)
+        let known = |row: &Row<N, Peer>| {
+            let Peer { seen, is_partial_seed } = row.value;
+            let (info_hash, completed) = (InfoHash(swarm.key), swarm.value.completed);
+            (info_hash, completed, list as u8, row.key.to_vec(), is_partial_seed, seen)
         };
         rows.map(known).collect()
     }
@@ -71,6 +75,12 @@ fn what_is_written_is_read_with_its_ages() {
     let again = load(&bytes, now, Duration::ZERO);
     assert_eq!(everybody(&again), everybody(&store));
     assert_eq!((again.peers(), again.swarms()), (store.peers(), store.swarms()));
+    let counts = |mut store: Store| {
+        let swarm = store.scrape(now, &InfoHash([5; 20]));
+        (swarm.leechers, swarm.downloaders)
+    };
+    assert_eq!(counts(again), counts(store.clone()));
+    assert!(counts(store.clone()).1 < counts(store.clone()).0, "there are partial seeds");
     // A clock that begins anew, and a while without a tracker.
     let fresh = load(&bytes, Instant::ZERO, 30 * MINUTE);
     let stale = store.stale(store.seconds_at(now + 30 * MINUTE));
@@ -94,7 +104,7 @@ fn who_stays_between_portions_is_written_whoever_comes_and_goes() {
     writer.finish(&mut bytes);
     let again = load(&bytes, now, Duration::ZERO);
     assert!(number > 0, "there were several portions");
-    let again: Vec<_> = everybody(&again).into_iter().map(|(.., peer, _)| peer).collect();
+    let again: Vec<_> = everybody(&again).into_iter().map(|(.., peer, _, _)| peer).collect();
     for stayed in (0..3000_u16).filter(|number| number % 2 == 1) {
         let [high, low] = stayed.to_be_bytes();
         assert!(again.iter().any(|peer| *peer == [192, 0, 2, 1, high, low]), "{stayed} is missing");

@@ -11,7 +11,7 @@ use crate::{
     side_table::SideTable,
     time::{Clock, Deadline, Instant},
     tracker::{
-        AnnounceResponse, Event, Failure, Player, Question, QuestionKey, Reply, Retry,
+        AnnounceRequest, AnnounceResponse, Event, Failure, Player, Question, QuestionKey, Reply, Retry,
         udp::{
             message::{Asked, ConnectionId, MAX_SCRAPE, Request, Response, TransactionId, announce_options},
             options::IcBlock,
@@ -308,7 +308,9 @@ impl ClientConfig {
                     capabilities: identity.capabilities,
                 });
                 let options = announce_options(&asking.path, ic.as_ref());
-                let announce = *announce;
+                // BEP 15 has no number for it, and chihaya answers one that it does not know with an error.
+                let event = Some(announce.event).filter(|event| *event != Event::Paused).unwrap_or_default();
+                let announce = AnnounceRequest { event, ..*announce };
                 Request::Announce { connection, transaction, announce, options: &options }
                     .encode(&mut packet);
             }

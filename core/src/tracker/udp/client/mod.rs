@@ -13,6 +13,8 @@
 //! All questions share one connection id. The parent sees to it that datagrams come from the tracker's own
 //! address; of those, only one that answers a request that stands, in kind and transaction, is looked at.
 //!
+//! A partial seed is not announced as one: BEP 15 has no event for it, nor a place for the count in its scrapes.
+//!
 //! ```
 //! use convoy_core::{
 //!     Instant, Machine, Outbox,

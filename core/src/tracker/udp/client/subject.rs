@@ -118,7 +118,7 @@ impl AnyClient {
     fn any_datagram(&self, dice: &mut Dice) -> Bytes {
         let mut data = Vec::new();
         if let Some(request) = dice.pick(&self.sent).and_then(|packet| Request::decode(packet)) {
-            let some = Counts { seeders: Some(1), leechers: Some(2), completed: Some(3) };
+            let some = Counts { seeders: Some(1), leechers: Some(2), completed: Some(3), downloaders: None };
             let (transaction, response) = match request {
                 Request::Connect { transaction } => (transaction, Response::Connect(ConnectionId(9))),
                 Request::Announce { transaction, .. } => {

@@ -113,7 +113,7 @@ fn announce(event: Event) -> AnnounceRequest {
 
 fn peers(count: usize) -> Response {
     let peers = (0..count).map(|index| ([9, 9, 9, index as u8], 6881).into()).collect();
-    let counts = Counts { seeders: Some(1), leechers: Some(2), completed: None };
+    let counts = Counts { seeders: Some(1), leechers: Some(2), ..Counts::default() };
     Response::Announce { interval_s: 1800, counts, peers, ic: None }
 }
 
@@ -122,6 +122,17 @@ fn laws() {
     for seed in 0..256 {
         check_laws(AnyClient::default(), Dice::seeded(seed), 120);
     }
+}
+
+#[test]
+fn a_partial_seed_is_announced_with_an_event_that_every_tracker_takes() {
+    let mut table = Table::new(IPV4);
+    table.ask(Event::Paused);
+    table.hear(&CONNECTED);
+    let Some(Request::Announce { announce, .. }) = Request::decode(&table.last) else {
+        panic!("no announce")
+    };
+    assert_eq!(announce.event, Event::None);
 }
 
 #[test]

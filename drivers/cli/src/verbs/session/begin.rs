@@ -20,7 +20,7 @@ pub(super) fn spawn(config: &Config, engine: engine::Config) -> Result<(Node, Ev
     let seed = config.seed_bytes.map(|seed| seed.0);
     let (preallocate, proxy) = (config.preallocate, config.proxy.clone());
     let config = NodeConfig { engine, seed, preallocate, proxy, ..NodeConfig::default() };
-    convoy_tokio::spawn(config).map_err(|error| Failure::new(format!("cannot start: {error}")))
+    convoy_tokio::spawn(config).map_err(|error| Failure::start(&error))
 }
 
 /// The addresses of the peers that were named.

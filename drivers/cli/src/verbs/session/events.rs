@@ -48,7 +48,10 @@ impl Session<'_> {
             }
             Event::NotListening { error } => {
                 self.reporter.event(&Line::NotListening { why: error.to_string() });
-                self.reporter.note(format_args!("warning: peers cannot reach this node: {error}"));
+                self.reporter.note(format_args!(
+                    "warning: peers cannot reach this node: {error}. It can still reach them. Name an address of \
+                     this machine with --listen ADDR, such as [::]:0"
+                ));
                 GO_ON
             }
             Event::Fetching { info_hash } => self.asking(info_hash),
@@ -171,7 +174,13 @@ impl Session<'_> {
     }
 
     fn refused(&self, info_hash: InfoHash, why: Refusal) -> Next {
-        fail(Failure::new(format!("{}: {why}", printable(&self.name(info_hash)))))
+        let advice = match why {
+            Refusal::AlreadyThere => "leave it out: what is there goes on",
+            Refusal::TooMany => "begin with fewer, or run the program once more for the others",
+            Refusal::Mismatch => "look at it anew: name another folder for what is known with --state DIR",
+            _ => "run it again",
+        };
+        fail(Failure::new(format!("{}: {why}", printable(&self.name(info_hash)))).advise(advice))
     }
 
     fn checked(&mut self, info_hash: InfoHash, have: &Bitfield) -> Next {

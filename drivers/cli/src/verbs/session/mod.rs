@@ -98,7 +98,8 @@ pub(super) fn read(names: &[String]) -> Result<Vec<Source>, Failure> {
     for name in names {
         let source = source::read(name)?;
         if sources.iter().any(|other| other.info_hash() == source.info_hash()) {
-            return Err(Failure::usage(format!("{name} is the same torrent as another one")));
+            return Err(Failure::usage(format!("{name} is the same torrent as another one"))
+                .advise("leave one of the two out"));
         }
         sources.push(source);
     }

@@ -158,7 +158,7 @@ fn write_out(bytes: &[u8]) -> Result<(), Written> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Written::ReaderGone,
-        _ => Written::Failed(Failure::new(format!("cannot write to stdout: {error}"))),
+        _ => Written::Failed(Failure::stdout(&error)),
     })
 }
 

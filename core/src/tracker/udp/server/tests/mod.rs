@@ -175,13 +175,18 @@ impl Swarms for Naive {
             .filter(|(peer, seeder)| is_told(peer) && (wants_seeders || !seeder))
             .take(visit.want)
             .for_each(|(peer, _)| compact::write(peer, peers));
-        self.scrape(now, &visit.info_hash).without(visit.seeder)
+        self.scrape(now, &visit.info_hash).without(visit)
     }
 
     fn scrape(&mut self, _: Instant, info_hash: &InfoHash) -> Counts {
         let count = |seeds| self.of(info_hash).filter(|(_, seeder)| *seeder == seeds).count() as u32;
         let completed = self.completed.get(info_hash).copied().unwrap_or_default();
-        Counts { seeders: Some(count(true)), leechers: Some(count(false)), completed: Some(completed) }
+        Counts {
+            seeders: Some(count(true)),
+            leechers: Some(count(false)),
+            completed: Some(completed),
+            downloaders: None,
+        }
     }
 }
 

@@ -212,7 +212,7 @@ impl Pair {
         if !self.reference.hears(from, connection) {
             return assert_eq!(answered, Answered::Silence(Silence::WrongConnection));
         }
-        let hidden = Counts { seeders: Some(0), leechers: Some(0), completed: Some(0) };
+        let hidden = Counts { seeders: Some(0), leechers: Some(0), completed: Some(0), downloaders: None };
         let expected = SWARMS.map(|info_hash| match info_hash {
             RESTRICTED | QUARANTINED => hidden,
             _ => self.reference.swarms.scrape(Instant::ZERO, &info_hash),

@@ -16,7 +16,7 @@ fn two_who_announce_are_told_of_each_other_on_their_own_family() {
         };
         assert_eq!((interval_s, ic), (1800, None));
         assert_eq!(peers, [SocketAddr::new(one.ip(), 6881)], "its port is the one that it named");
-        assert_eq!(counts, Counts { seeders: Some(0), leechers: Some(1), completed: None }, "the others");
+        assert_eq!(counts, Counts { seeders: Some(0), leechers: Some(1), ..Counts::default() }, "the others");
         let (_, reply) = world.join(one, leecher(UNLISTED));
         let Response::Announce { peers, .. } = read(&reply, one, false) else { panic!() };
         assert_eq!(peers, [SocketAddr::new(other.ip(), 7000)]);
@@ -47,6 +47,7 @@ fn a_scrape_counts_each_swarm_in_the_order_asked_for() {
         seeders: Some(seeders),
         leechers: Some(leechers),
         completed: Some(completed),
+        downloaders: None,
     };
     let expected = Response::Scrape([[0, 0, 0], [1, 0, 1]].map(counts).to_vec());
     assert_eq!(read(&reply, client(1), false), expected);

@@ -16,7 +16,7 @@ fn captured() -> (World, ConnectionId, Token) {
 
 fn assert_uninvited(world: &World, (answered, reply): (Answered, Vec<u8>), expected: Answered) {
     assert_eq!(answered, expected);
-    let counts = Counts { seeders: Some(0), leechers: Some(0), completed: None };
+    let counts = Counts { seeders: Some(0), leechers: Some(0), ..Counts::default() };
     let nothing =
         Response::Announce { interval_s: 1800, counts, peers: Vec::new(), ic: Some(IcAnswer::default()) };
     assert_eq!(read(&reply, client(1), true), nothing);
