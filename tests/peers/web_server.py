@@ -28,7 +28,8 @@ class Plain(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_request(self, code="-", size="-"):
-        say("request", path=self.path, range=self.headers.get("Range"), status=int(code))
+        told = {name.lower(): self.headers.get(name) for name in ("Range", "Referer")}
+        say("request", path=self.path, **told, status=int(code))
 
     def log_message(self, *args):
         pass

@@ -102,6 +102,9 @@ fn redirects_are_followed() {
     let payload = scratch.payload("file.bin", 2 * MIB, 64 << 10);
     let server = WebServer::serve(&payload.dir, &["--redirect"]);
     fetch_alone(&scratch, &payload, &url(&server, "file.bin"));
+    for line in server.process.kill().lines.iter().filter(|line| line["event"] == "request") {
+        assert!(line["referer"].is_null(), "nobody is told where we come from: {line}");
+    }
 }
 
 #[test]

@@ -36,6 +36,8 @@ fn build(proxy: Option<&str>) -> Option<Client> {
     let builder = Client::builder()
         .user_agent(concat!("convoy/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::limited(MAX_REDIRECTS))
+        // The URL of a tracker may hold what only its members know: nobody else is told who sent us.
+        .referer(false)
         .connect_timeout(CONNECT_WITHIN)
         .read_timeout(IDLE_AT_MOST);
     let builder = match proxy.map(Proxy::all) {
