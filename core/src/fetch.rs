@@ -130,6 +130,9 @@ pub enum FetchError {
     /// The name is unknown, or nobody listens there.
     #[error("cannot connect to the server")]
     Connect,
+    /// TLS says that the server's certificate proves nothing: unknown issuer, another name, another time.
+    #[error("the server's certificate is not trusted")]
+    Certificate,
     /// No connection, or no byte, in time.
     #[error("the server does not answer in time")]
     TimedOut,

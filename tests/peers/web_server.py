@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """Serves a folder over HTTP on any port of loopback, and says what it does in JSON lines.
 
-    web_server.py DIR [--no-ranges] [--die-after BYTES] [--corrupt] [--redirect]
+    web_server.py DIR [--tls CERT KEY] [--no-ranges] [--die-after BYTES] [--corrupt] [--redirect [BASE]]
 
 It answers a Range with 206 unless told not to: then it is Python's own server, which sends whole files.
 With --die-after it closes its socket and ends after so many bytes of bodies. With --redirect it sends every
-first request of a path elsewhere.
+first request of a path elsewhere: below BASE, the URL of another, or on itself. With --tls it speaks HTTPS.
 """
 import argparse
 import json
 import os
 import re
+import ssl
 import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -43,9 +44,9 @@ class Ranges(Plain):
     lock = threading.Lock()
 
     def do_GET(self):
-        if self.options.redirect and not self.path.startswith("/moved"):
+        if self.options.redirect is not None and not self.path.startswith("/moved"):
             self.send_response(302)
-            self.send_header("Location", "/moved" + self.path)
+            self.send_header("Location", self.options.redirect + "/moved" + self.path)
             self.send_header("Content-Length", "0")
             return self.end_headers()
         path = self.translate_path(self.path.removeprefix("/moved"))
@@ -85,12 +86,17 @@ def main():
     parser.add_argument("--no-ranges", action="store_true")
     parser.add_argument("--die-after", type=int)
     parser.add_argument("--corrupt", action="store_true")
-    parser.add_argument("--redirect", action="store_true")
+    parser.add_argument("--redirect", nargs="?", const="", metavar="BASE")
+    parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
     Ranges.options = parser.parse_args()
     handler = Plain if Ranges.options.no_ranges else Ranges
     server = ThreadingHTTPServer(
         ("127.0.0.1", 0), lambda *args: handler(*args, directory=Ranges.options.dir)
     )
+    if Ranges.options.tls:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*Ranges.options.tls)
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     say("ready", addr="%s:%d" % server.server_address)
     server.serve_forever()
 

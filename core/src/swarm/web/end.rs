@@ -8,7 +8,7 @@ use thiserror::Error;
 pub(super) const RETRY_FIRST: Duration = Duration::from_secs(10);
 const RETRY_AT_MOST: Duration = Duration::from_secs(600);
 
-/// How long one rests that says that it does not have the file, or not for us.
+/// How long one rests that says that it does not have the file, or not for us, or that cannot prove who it is.
 pub(super) const RETRY_REFUSED: Duration = Duration::from_secs(3600);
 
 /// Why a web seed is asked for nothing more.
@@ -48,7 +48,7 @@ impl WebSeedEnd {
         match self {
             Self::CorruptPiece | Self::BadUrl => None,
             Self::Idle => Some(Duration::ZERO),
-            Self::Status(403 | 404 | 410) => Some(RETRY_REFUSED),
+            Self::Status(403 | 404 | 410) | Self::Fetch(FetchError::Certificate) => Some(RETRY_REFUSED),
             Self::Status(_) | Self::WrongRange | Self::TooShort | Self::TooLong | Self::Fetch(_) => {
                 Some(RETRY_FIRST.saturating_mul(1 << failures.min(8)).min(RETRY_AT_MOST))
             }

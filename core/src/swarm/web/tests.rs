@@ -106,6 +106,15 @@ fn a_status_without_content_ends_the_seed_for_a_while() {
 }
 
 #[test]
+fn a_server_whose_certificate_proves_nothing_rests_as_one_that_refuses() {
+    let mut world = World::new();
+    world.add(URL);
+    let token = world.fetches[0].token;
+    world.fetched(token, Fetched::Failed(FetchError::Certificate));
+    assert_eq!(world.gone, [(WebSeedEnd::Fetch(FetchError::Certificate), Some(RETRY_REFUSED))]);
+}
+
+#[test]
 fn a_body_that_is_too_short_or_too_long_ends_the_seed() {
     for (missing, why) in [(1, WebSeedEnd::TooShort), (-1, WebSeedEnd::TooLong)] {
         let mut world = World::new();
