@@ -106,3 +106,13 @@ fn a_redirect_from_https_to_http_is_followed() {
     let requests = plain.process.kill().lines.iter().filter(|line| line["status"] == 206).count();
     assert!(requests > 0, "what is here came over HTTP");
 }
+
+#[test]
+fn a_system_that_trusts_nobody_has_http_all_the_same() {
+    let scratch = Scratch::new();
+    let payload = scratch.payload("file.bin", MIB, 64 << 10);
+    let server = WebServer::serve(&payload.dir, &[]);
+    let url = format!("http://{}/file.bin", server.addr);
+    download(&scratch, &payload, &url).trusting(Path::new("/dev/null")).spawn().wait_success();
+    payload.assert_in(&scratch.dir("out"));
+}

@@ -33,7 +33,11 @@ impl Http {
 fn build(proxy: Option<&str>) -> Option<Client> {
     // A program that has chosen its ciphers already keeps them.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = builder(proxy).and_then(ClientBuilder::build);
+    // A system may know no certificates: then no HTTPS server is trusted, and HTTP works all the same.
+    let client = builder(proxy).and_then(ClientBuilder::build).or_else(|error| {
+        debug!(%error, "no certificates");
+        builder(proxy)?.tls_certs_only([]).build()
+    });
     client.inspect_err(|error| debug!(%error, "no HTTP")).ok()
 }
 
