@@ -141,6 +141,23 @@ fn a_server_that_dies_in_the_middle_leaves_the_rest_to_peers() {
 }
 
 #[test]
+fn a_busy_server_is_asked_again_when_it_wants() {
+    // A date is no finer than a second.
+    for (options, seconds) in
+        [(&["--busy", "503", "2"][..], 2..=2), (&["--busy", "429", "4", "--date"], 2..=4)]
+    {
+        let scratch = Scratch::new();
+        let payload = scratch.payload("file.bin", MIB, 64 << 10);
+        let server = WebServer::serve(&payload.dir, options);
+        let outcome = fetch_alone(&scratch, &payload, &url(&server, "file.bin"));
+        let gone = outcome.event("web_seed_gone");
+        let rest = gone["retry_after_s"].as_u64();
+        assert!(rest.is_some_and(|rest| seconds.contains(&rest)), "{gone}");
+        assert_eq!(gone["why"], format!("the server answered {}", options[1]));
+    }
+}
+
+#[test]
 fn a_server_that_lies_is_given_up_and_one_that_does_not_goes_on() {
     let scratch = Scratch::new();
     let payload = scratch.payload("file.bin", 4 * MIB, 256 << 10);
