@@ -11,6 +11,7 @@
 
 use alloc::string::String;
 use bytes::Bytes;
+use core::time::Duration;
 use thiserror::Error;
 
 /// The most redirects that a driver follows.
@@ -65,6 +66,13 @@ pub struct Head {
     pub status: u16,
     /// Which bytes the body is, if the server says so in a way that makes sense.
     pub content_range: Option<ContentRange>,
+    /// How long the server wants to be left alone (RFC 9110, 10.2.3), if it says so. A driver makes a time
+    /// of a date.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none", with = "crate::serial::optional_micros")
+    )]
+    pub retry_after: Option<Duration>,
 }
 
 /// Which bytes a body is (RFC 9110, 14.4).
@@ -130,6 +138,9 @@ pub enum FetchError {
     /// The name is unknown, or nobody listens there.
     #[error("cannot connect to the server")]
     Connect,
+    /// TLS says that the server's certificate proves nothing: unknown issuer, another name, another time.
+    #[error("the server's certificate is not trusted")]
+    Certificate,
     /// No connection, or no byte, in time.
     #[error("the server does not answer in time")]
     TimedOut,

@@ -95,9 +95,10 @@ def settings(a):
 
 def begin(a):
     session = lt.session(settings(a))
-    # Peers on loopback are otherwise a class of their own that no limit binds.
+    # Peers on loopback are otherwise a class of their own that no limit binds. The flags are a set of classes.
     everywhere = lt.ip_filter()
-    everywhere.add_rule("0.0.0.0", "255.255.255.255", 0)
+    for first, last in (("0.0.0.0", "255.255.255.255"), ("::", "ffff:" * 7 + "ffff")):
+        everywhere.add_rule(first, last, 1 << lt.session.global_peer_class_id)
     session.set_peer_class_filter(everywhere)
     if a.upload_limit:
         session.apply_settings({"upload_rate_limit": a.upload_limit})

@@ -26,6 +26,9 @@ const ENCRYPTION_LEVEL: &str = "CONVOY_ENCRYPTION_LEVEL";
 /// `--no-pex`, so that it can be taken back.
 const NO_PEX: &str = "CONVOY_NO_PEX";
 
+/// `--json`, for the same reason.
+const JSON: &str = "CONVOY_JSON";
+
 /// One invocation of `convoy`, in a home of its own, with `--json`.
 #[derive(Debug)]
 pub struct Convoy(Command);
@@ -39,7 +42,7 @@ impl Convoy {
         for (name, dir) in [("STATE", "state"), ("CONFIG", "config"), ("CACHE", "cache"), ("DATA", "share")] {
             command.env(format!("XDG_{name}_HOME"), scratch.dir(dir));
         }
-        command.arg(verb).arg("--json");
+        command.env(JSON, "true").arg(verb);
         Self(command)
     }
 
@@ -106,6 +109,20 @@ impl Convoy {
     pub fn encryption(mut self, policy: Policy) -> Self {
         let (policy, level) = policy.names();
         self.0.env(ENCRYPTION, policy).env(ENCRYPTION_LEVEL, level);
+        self
+    }
+
+    /// Trusts the certificates in this file, and no others.
+    #[must_use]
+    pub fn trusting(mut self, certificates: &Path) -> Self {
+        self.0.env("SSL_CERT_FILE", certificates);
+        self
+    }
+
+    /// Speaks to people instead of in JSON.
+    #[must_use]
+    pub fn for_people(mut self) -> Self {
+        self.0.env_remove(JSON);
         self
     }
 

@@ -102,6 +102,9 @@ fn redirects_are_followed() {
     let payload = scratch.payload("file.bin", 2 * MIB, 64 << 10);
     let server = WebServer::serve(&payload.dir, &["--redirect"]);
     fetch_alone(&scratch, &payload, &url(&server, "file.bin"));
+    for line in server.process.kill().lines.iter().filter(|line| line["event"] == "request") {
+        assert!(line["referer"].is_null(), "nobody is told where we come from: {line}");
+    }
 }
 
 #[test]
@@ -135,6 +138,23 @@ fn a_server_that_dies_in_the_middle_leaves_the_rest_to_peers() {
     assert_eq!(gone["retry_after_s"], 10, "{gone}");
     download.wait_success();
     payload.assert_in(&dir);
+}
+
+#[test]
+fn a_busy_server_is_asked_again_when_it_wants() {
+    // A date is no finer than a second.
+    for (options, seconds) in
+        [(&["--busy", "503", "2"][..], 2..=2), (&["--busy", "429", "4", "--date"], 2..=4)]
+    {
+        let scratch = Scratch::new();
+        let payload = scratch.payload("file.bin", MIB, 64 << 10);
+        let server = WebServer::serve(&payload.dir, options);
+        let outcome = fetch_alone(&scratch, &payload, &url(&server, "file.bin"));
+        let gone = outcome.event("web_seed_gone");
+        let rest = gone["retry_after_s"].as_u64();
+        assert!(rest.is_some_and(|rest| seconds.contains(&rest)), "{gone}");
+        assert_eq!(gone["why"], format!("the server answered {}", options[1]));
+    }
 }
 
 #[test]

@@ -225,7 +225,9 @@ fn ends() -> Vec<PeerEnd> {
 
 fn fetched() -> impl Iterator<Item = Fetched> {
     let content_range = Some(ContentRange { first: 1, last: 2, total: Some(3) });
-    let heads = [content_range, None].map(|content_range| Fetched::Head(Head { status: 206, content_range }));
+    let retry_after = Some(Duration::from_secs(5));
+    let heads = [(content_range, None), (None, retry_after)]
+        .map(|(content_range, retry_after)| Fetched::Head(Head { status: 206, content_range, retry_after }));
     let body = Fetched::Body(Bytes::from_static(b"body"));
     heads.into_iter().chain([body, Fetched::End, Fetched::Failed(FetchError::TimedOut)])
 }

@@ -24,7 +24,7 @@ use crate::{
 };
 use alloc::{boxed::Box, string::String, vec, vec::Vec};
 use bytes::{Bytes, BytesMut};
-use core::net::SocketAddr;
+use core::{net::SocketAddr, time::Duration};
 use sha1::{Digest, Sha1};
 
 /// Bytes of a piece.
@@ -400,7 +400,11 @@ impl Fetch {
             let ranges = dice.chance(1, 2);
             let content_range = ranges.then_some(ContentRange { first, last, total: None });
             self.body = Some(if ranges { (first as usize, last as usize + 1) } else { (0, content.len()) });
-            return Fetched::Head(Head { status: if ranges { 206 } else { 200 }, content_range });
+            return Fetched::Head(Head {
+                status: if ranges { 206 } else { 200 },
+                content_range,
+                retry_after: None,
+            });
         };
         if at == end {
             return Fetched::End;
@@ -419,10 +423,11 @@ impl Fetch {
 /// What nobody expects.
 fn any_fetched(dice: &mut Dice) -> Fetched {
     match dice.below(5) {
-        0 => Fetched::Head(Head {
-            status: [200, 206, 404, 416, 503][dice.below(5) as usize],
-            content_range: None,
-        }),
+        0 => {
+            let status = [200, 206, 404, 416, 503][dice.below(5) as usize];
+            let retry_after = (status == 503).then_some(Duration::from_micros(u64::MAX));
+            Fetched::Head(Head { status, content_range: None, retry_after })
+        }
         1 => Fetched::Body(dice.filler(40_000).into()),
         2 => Fetched::End,
         _ => Fetched::Failed(FetchError::Broken),

@@ -13,8 +13,8 @@
 //! comes, asked for or not, until nothing more of the file is missing. Such a body is longer than what the
 //! rate limit and the memory for blocks were spent on, so the driver gets credit for it bit by bit.
 //!
-//! A seed that fails rests: ten seconds at first, twice as long each time. One that alone sent a piece
-//! with a wrong hash is not asked again.
+//! A seed that fails rests: ten seconds at first, twice as long each time; or as long as it asks for. One
+//! that alone sent a piece with a wrong hash is not asked again.
 
 mod address;
 mod end;

@@ -9,9 +9,14 @@ use convoy_core::{
 };
 use reqwest::{
     Client, Response,
-    header::{ACCEPT_ENCODING, CONTENT_RANGE, RANGE},
+    header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderName, RANGE, RETRY_AFTER},
 };
-use std::{cell::Cell, collections::HashMap, rc::Rc};
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    rc::Rc,
+    time::{Duration, SystemTime},
+};
 use tokio::{
     sync::Notify,
     task::{AbortHandle, spawn_local},
@@ -120,6 +125,42 @@ fn tell(shared: &Rc<Shared>, (torrent, token): Name, what: Fetched) {
 }
 
 fn head(response: &Response) -> Head {
-    let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
-    Head { status: response.status().as_u16(), content_range: range.and_then(ContentRange::parse) }
+    let field = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+    Head {
+        status: response.status().as_u16(),
+        content_range: field(CONTENT_RANGE).and_then(ContentRange::parse),
+        retry_after: field(RETRY_AFTER).and_then(|value| retry_after(value, SystemTime::now())),
+    }
+}
+
+/// Reads `Retry-After` (RFC 9110, 10.2.3): so many seconds, or a date, of which core has no notion. One that
+/// is over is no time at all.
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let seconds = value.parse().map(Duration::from_secs);
+    let until = |date: SystemTime| date.duration_since(now).unwrap_or_default();
+    seconds.ok().or_else(|| httpdate::parse_http_date(value).ok().map(until))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_says_in_seconds_or_by_a_date_how_long_it_wants_to_be_left_alone() {
+        // Sun, 06 Nov 1994 08:49:00 GMT.
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_740);
+        for (value, seconds) in [
+            ("0", 0),
+            ("120", 120),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 37),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", 37),
+            ("Sun Nov  6 08:49:37 1994", 37),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", 0),
+        ] {
+            assert_eq!(retry_after(value, now), Some(Duration::from_secs(seconds)), "{value}");
+        }
+        for value in ["", "soon", "-1", "1.5", "99999999999999999999", "Sun, 06 Foo 1994 08:49:37 GMT"] {
+            assert_eq!(retry_after(value, now), None, "{value}");
+        }
+    }
 }

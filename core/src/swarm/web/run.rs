@@ -153,7 +153,13 @@ impl Run {
                     self.at = file.start;
                 }
             }
-            status => return Err(WebSeedEnd::Status(status)),
+            status => {
+                let busy = head.retry_after.filter(|_| matches!(status, 429 | 503));
+                return Err(busy.map_or(WebSeedEnd::Status(status), |retry_after| WebSeedEnd::Busy {
+                    status,
+                    retry_after,
+                }));
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use super::{
     WebSeedEnd,
-    end::{RETRY_FIRST, RETRY_REFUSED},
+    end::{RETRY_FIRST, RETRY_REFUSED, RETRY_WISHED},
 };
 use crate::{
     Instant, Machine, Outbox,
@@ -78,7 +78,7 @@ fn an_answer_of_other_bytes_ends_the_seed_and_stores_nothing() {
         let own =
             ContentRange { first: fetch.request.first, last: fetch.request.last, total: Some(LENGTH + 1) };
         for content_range in [content_range, Some(own)] {
-            world.fetched(fetch.token, Fetched::Head(Head { status: 206, content_range }));
+            world.fetched(fetch.token, Fetched::Head(Head { status: 206, content_range, retry_after: None }));
         }
         assert_eq!(world.gone, [(WebSeedEnd::WrongRange, Some(RETRY_FIRST))]);
         world.fetched(fetch.token, Fetched::Body(Bytes::from_static(b"late")));
@@ -100,9 +100,49 @@ fn a_status_without_content_ends_the_seed_for_a_while() {
         let mut world = World::new();
         world.add(URL);
         let token = world.fetches[0].token;
-        world.fetched(token, Fetched::Head(Head { status, content_range: None }));
+        world.fetched(token, Fetched::Head(Head { status, content_range: None, retry_after: None }));
         assert_eq!((&world.gone[..], world.ups), (&[(WebSeedEnd::Status(status), Some(rest))][..], 0));
     }
+}
+
+#[test]
+fn a_busy_seed_rests_as_long_as_it_asks_for_within_reason() {
+    for (status, wish, rest) in [(503, 120, 120), (429, 7, 7), (503, 0, 1), (429, u64::MAX, 3600)] {
+        let mut world = World::new();
+        world.add(URL);
+        let token = core::mem::take(&mut world.fetches)[0].token;
+        let (retry_after, rest) = (Duration::from_secs(wish), Duration::from_secs(rest));
+        let head = Head { status, content_range: None, retry_after: Some(retry_after) };
+        world.fetched(token, Fetched::Head(head));
+        assert_eq!(world.gone, [(WebSeedEnd::Busy { status, retry_after }, Some(rest))]);
+        assert!(RETRY_WISHED.contains(&rest));
+        world.pass(rest - Duration::from_millis(5));
+        assert!(world.fetches.is_empty(), "not before {rest:?}");
+        world.pass(Duration::from_millis(5));
+        world.serve();
+        assert!(world.swarm.is_complete());
+    }
+}
+
+#[test]
+fn only_a_busy_seed_says_how_long_it_rests() {
+    for (status, rest) in [(500, RETRY_FIRST), (302, RETRY_FIRST), (404, RETRY_REFUSED)] {
+        let mut world = World::new();
+        world.add(URL);
+        let token = world.fetches[0].token;
+        let head = Head { status, content_range: None, retry_after: Some(Duration::from_secs(60)) };
+        world.fetched(token, Fetched::Head(head));
+        assert_eq!(world.gone, [(WebSeedEnd::Status(status), Some(rest))]);
+    }
+}
+
+#[test]
+fn a_server_whose_certificate_proves_nothing_rests_as_one_that_refuses() {
+    let mut world = World::new();
+    world.add(URL);
+    let token = world.fetches[0].token;
+    world.fetched(token, Fetched::Failed(FetchError::Certificate));
+    assert_eq!(world.gone, [(WebSeedEnd::Fetch(FetchError::Certificate), Some(RETRY_REFUSED))]);
 }
 
 #[test]
@@ -461,8 +501,8 @@ impl World {
         let (start, end) = self.file(&fetch.request.url);
         let content_range = ContentRange { first, last, total: Some((end - start) as u64) };
         let head = match self.ranges {
-            true => Head { status: 206, content_range: Some(content_range) },
-            false => Head { status: 200, content_range: None },
+            true => Head { status: 206, content_range: Some(content_range), retry_after: None },
+            false => Head { status: 200, content_range: None, retry_after: None },
         };
         self.fetched(fetch.token, Fetched::Head(head));
     }

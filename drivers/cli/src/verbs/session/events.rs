@@ -11,6 +11,7 @@ use crate::{
 use convoy_core::{
     bitfield::Bitfield,
     engine::{Event, PeerEnd, Progress, Refusal, WebSeedEnd},
+    fetch::FetchError,
     id::{FileIndex, InfoHash},
     metainfo::Info,
     storage::StorageError,
@@ -18,6 +19,10 @@ use convoy_core::{
 };
 use convoy_tokio::NodeEvent;
 use std::{net::SocketAddr, time::Duration};
+
+/// What to do where a certificate is not trusted.
+const CERTIFICATE_ADVICE: &str = ". Are the clock and the name in the URL right? A certificate of your own has \
+    to be among those that the system trusts; on Linux, SSL_CERT_FILE names a file of others";
 
 impl Session<'_> {
     /// What the node tells, for people; and whether to go on.
@@ -281,9 +286,15 @@ impl Session<'_> {
         let text = why.to_string();
         self.reporter.event(&Line::WebSeedGone { info_hash, url, why: text, downloaded, retry_after_s });
         let shown = printable(url);
+        let advice = match why {
+            WebSeedEnd::Fetch(FetchError::Certificate) => CERTIFICATE_ADVICE,
+            _ => "",
+        };
         match retry_after_s {
             _ if why == WebSeedEnd::Idle => {}
-            Some(s) => self.reporter.note(format_args!("web seed {shown}: {why}; will try again in {s} s")),
+            Some(s) => {
+                self.reporter.note(format_args!("web seed {shown}: {why}; will try again in {s} s{advice}"));
+            }
             None => self.reporter.note(format_args!("web seed {shown}: {why}; given up")),
         }
     }
