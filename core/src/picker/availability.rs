@@ -2,48 +2,50 @@
 //!
 //! All pieces lie in one array, sorted by level: the number of peers with a bitfield that have them. (A
 //! peer that has everything moves no piece past another, so it is only counted.) Inside a level the
-//! *wanted* pieces come first, a run for each class, and the others (held, skipped, or open already) after
-//! them:
+//! *wanted* pieces come first, a run for each class, and the others (held, skipped, or open already) last,
+//! in a run of their own:
 //!
 //! ```text
 //! order   [ U U u u u b b - - | u u - - - | | U b b ]     U urgent, u requested, b background
 //! level     0                   1          2 3            - not wanted
 //! ```
 //!
-//! `place` says where in the array a piece stands. Every change is then a few swaps over the borders of
-//! neighbouring runs: O(1) whatever the number of pieces, levels and peers; nothing is ever popped or
-//! stale. A piece that enters a run of wanted pieces changes places with a random one, so equals come in
-//! random order and a swarm spreads.
+//! `place` says where in the array a piece stands. Every change takes a piece from one run to another, over
+//! the borders between them, and of each run that it passes moves one other: O(1) whatever the number of
+//! pieces, levels and peers; nothing is ever popped or stale.
+//!
+//! A run is in no particular order. Who looks for the rarest brings a [`Lot`], which says in what order
+//! equals come: so a swarm spreads, and the many changes cost no randomness, only the few looks do.
 
 #[cfg(test)]
 mod tests;
 
 use super::{
     slots::Slots,
-    tier::{Class, PerClass},
+    tier::{CLASSES, Class, PerClass},
 };
 use crate::{bitfield::Bitfield, id::PieceIndex, random::Random};
 use alloc::{vec, vec::Vec};
-use core::{mem, ops::Range};
+use core::ops::Range;
 
 /// A bitfield that changes more than one piece in so many is counted anew as a whole: that reads memory in
 /// order, where piece after piece reads it at random.
 const RECOUNT_SHARE: u32 = 16;
+
+/// How many runs a level has: one for each class, and one for what is not wanted.
+const RUNS: usize = CLASSES + 1;
 
 /// Copies of each piece and the order of the wanted ones: 11 bytes and 5 bits a piece.
 #[derive(Clone, Debug)]
 pub(super) struct Availability {
     /// Peers that have everything.
     seeds: u32,
-    /// For each piece, the peers with a bitfield that have it: its level.
-    copies: Vec<u16>,
-    /// For each piece, its class while it is wanted.
-    classes: Vec<Option<Class>>,
+    /// By piece.
+    standings: Vec<Standing>,
     /// All pieces by level, and in each level by class; those that are not wanted last.
     order: Vec<u32>,
-    /// For each piece, where in `order` it stands.
-    place: Vec<u32>,
-    levels: Vec<Level>,
+    /// Where in `order` each run starts, `RUNS` a level; the last ends where the array does.
+    starts: Vec<u32>,
     /// The levels that have wanted pieces of a class.
     occupied: PerClass<Slots>,
     wanted: PerClass<Bitfield>,
@@ -51,35 +53,60 @@ pub(super) struct Availability {
     lowest: PerClass<PieceIndex>,
 }
 
-/// A run of `order`: it ends where the next level starts.
-#[derive(Clone, Debug)]
-struct Level {
-    start: u32,
-    /// Where its wanted pieces of each class end.
-    ends: PerClass<u32>,
+/// Where a piece stands. All in one place, since what a change costs in a large torrent is the lines of memory
+/// that it touches; packed into 7 bytes.
+#[derive(Clone, Copy, Debug)]
+#[repr(Rust, packed)]
+struct Standing {
+    /// In `order`.
+    place: u32,
+    /// The peers with a bitfield that have it: its level.
+    copies: u16,
+    /// Its class while it is wanted.
+    class: Option<Class>,
 }
 
-impl Level {
-    fn empty_at(place: u32) -> Self {
-        Self { start: place, ends: PerClass::new(|| place) }
+impl Standing {
+    /// The run that it belongs to.
+    fn run(self) -> usize {
+        run(self.copies.into(), self.class)
+    }
+}
+
+/// The run of a level and class.
+fn run(level: usize, class: Option<Class>) -> usize {
+    level * RUNS + class.map_or(CLASSES, |class| class as usize)
+}
+
+/// In what order equals come, drawn anew for each look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lot {
+    start: u32,
+    step: u32,
+}
+
+impl Lot {
+    pub(super) fn draw(random: &mut Random) -> Self {
+        Self { start: random.below(u32::MAX), step: random.below(u32::MAX) }
     }
 
-    /// Where its wanted pieces of a class stand.
-    fn run(&self, class: Class) -> Range<u32> {
-        let start = match class {
-            Class::Header => self.start,
-            Class::Deadline => *self.ends.get(Class::Header),
-            Class::LobbyUrgent => *self.ends.get(Class::Deadline),
-            Class::UserRequested => *self.ends.get(Class::LobbyUrgent),
-            Class::Background => *self.ends.get(Class::UserRequested),
-        };
-        start..*self.ends.get(class)
+    /// All of `run`, by an odd step through a power of two, which comes to every place once. It goes far: so
+    /// a peer that has only neighbours is not always asked for the same one, and two steps at most in a
+    /// row fall beyond the end.
+    fn each(self, run: &[u32]) -> impl Iterator<Item = u32> {
+        let places = run.len().next_power_of_two() as u32;
+        let span = u64::from(self.step) * u64::from(places / 2);
+        let step = (places / 4 + (span >> 32) as u32) | 1;
+        (0..places).filter_map(move |count| {
+            let place = self.start.wrapping_add(count.wrapping_mul(step)) & (places - 1);
+            run.get(place as usize).copied()
+        })
     }
 }
 
 impl Availability {
     /// Of a torrent of so many pieces, of these classes, that nobody has.
-    pub(super) fn new(classes: Vec<Option<Class>>, random: &mut Random) -> Self {
+    pub(super) fn new(classes: Vec<Option<Class>>) -> Self {
         let pieces = classes.len() as u32;
         let mut wanted = PerClass::new(|| Bitfield::new(pieces));
         for (piece, class) in (0..).map(PieceIndex).zip(&classes) {
@@ -87,27 +114,25 @@ impl Availability {
         }
         let mut all = Self {
             seeds: 0,
-            copies: vec![0; pieces as usize],
-            classes,
+            standings: classes.into_iter().map(|class| Standing { place: 0, copies: 0, class }).collect(),
             order: vec![0; pieces as usize],
-            place: vec![0; pieces as usize],
-            levels: vec![Level::empty_at(0)],
+            starts: vec![0],
             occupied: PerClass::default(),
             wanted,
             lowest: PerClass::default(),
         };
-        all.recount(&Bitfield::new(pieces), |copies| copies, random);
+        all.recount(&Bitfield::new(pieces), |copies| copies);
         all
     }
 
     /// How many peers have `piece`.
     pub(super) fn of(&self, piece: PieceIndex) -> u32 {
-        self.copies.get(piece.0 as usize).map_or(0, |copies| u32::from(*copies) + self.seeds)
+        self.standing(piece).map_or(0, |standing| u32::from(standing.copies) + self.seeds)
     }
 
     /// The class of `piece`, if it is wanted.
     pub(super) fn class(&self, piece: PieceIndex) -> Option<Class> {
-        *self.classes.get(piece.0 as usize)?
+        self.standing(piece)?.class
     }
 
     /// The pieces of a class that are wanted.
@@ -120,17 +145,22 @@ impl Availability {
         self.wanted.iter().map(Bitfield::count).sum()
     }
 
-    /// The wanted pieces of a class, the rarest first.
-    pub(super) fn rarest_first(&self, class: Class) -> impl Iterator<Item = PieceIndex> {
-        self.occupied
-            .get(class)
-            .iter()
+    /// The wanted pieces of a class that a peer can have, the rarest first, equals by lot.
+    pub(super) fn rarest_first(
+        &self,
+        class: Class,
+        has_all: bool,
+        lot: Lot,
+    ) -> impl Iterator<Item = PieceIndex> {
+        // Level 0 is what only those have that have everything.
+        let levels = self.occupied.get(class).iter().filter(move |level| has_all || *level > 0);
+        levels
             .filter_map(move |level| {
-                let run = self.levels.get(level)?.run(class);
-                self.order.get(run.start as usize..run.end as usize)
+                let places = self.places(run(level, Some(class)));
+                self.order.get(places.start as usize..places.end as usize)
             })
-            .flatten()
-            .map(|piece| PieceIndex(*piece))
+            .flat_map(move |run| lot.each(run))
+            .map(PieceIndex)
     }
 
     /// The lowest wanted piece of a class. The search goes on from where the last ended.
@@ -151,257 +181,166 @@ impl Availability {
     }
 
     /// A peer with a bitfield came.
-    pub(super) fn add(&mut self, pieces: &Bitfield, random: &mut Random) {
+    pub(super) fn add(&mut self, pieces: &Bitfield) {
         if pieces.count() > pieces.len() / RECOUNT_SHARE {
-            self.recount(pieces, |copies| copies.saturating_add(1), random);
+            self.recount(pieces, |copies| copies.saturating_add(1));
         } else {
-            pieces.iter().for_each(|piece| self.raise(piece, random));
+            pieces.iter().for_each(|piece| self.raise(piece));
         }
     }
 
     /// A peer with a bitfield is gone.
-    pub(super) fn remove(&mut self, pieces: &Bitfield, random: &mut Random) {
+    pub(super) fn remove(&mut self, pieces: &Bitfield) {
         if pieces.count() > pieces.len() / RECOUNT_SHARE {
-            self.recount(pieces, |copies| copies.saturating_sub(1), random);
+            self.recount(pieces, |copies| copies.saturating_sub(1));
         } else {
-            pieces.iter().for_each(|piece| self.lower(piece, random));
+            pieces.iter().for_each(|piece| self.lower(piece));
         }
     }
 
     /// One more peer with a bitfield has `piece`.
-    pub(super) fn raise(&mut self, piece: PieceIndex, random: &mut Random) {
-        let Some(level) = self.level(piece) else { return };
-        if self.levels.len() == level + 1 {
-            let end = self.order.len() as u32;
-            self.levels.push(Level::empty_at(end));
+    pub(super) fn raise(&mut self, piece: PieceIndex) {
+        if let Some(standing) = self.standing(piece)
+            && let Some(copies) = standing.copies.checked_add(1)
+        {
+            self.shift(piece, Standing { copies, ..standing });
         }
-        self.shift(piece, level, level + 1, random);
     }
 
     /// One peer with a bitfield less has `piece`.
-    pub(super) fn lower(&mut self, piece: PieceIndex, random: &mut Random) {
-        if let Some(level) = self.level(piece)
-            && level > 0
+    pub(super) fn lower(&mut self, piece: PieceIndex) {
+        if let Some(standing) = self.standing(piece)
+            && let Some(copies) = standing.copies.checked_sub(1)
         {
-            self.shift(piece, level, level - 1, random);
+            self.shift(piece, Standing { copies, ..standing });
         }
     }
 
     /// Takes `piece` into the order, as one of a class, or out of it; whether that changed anything.
-    pub(super) fn set_class(&mut self, piece: PieceIndex, class: Option<Class>, random: &mut Random) -> bool {
-        let Some(level) = self.level(piece) else { return false };
-        let Some(known) = self.classes.get_mut(piece.0 as usize) else { return false };
-        let before = mem::replace(known, class);
-        if before == class {
+    pub(super) fn set_class(&mut self, piece: PieceIndex, class: Option<Class>) -> bool {
+        let Some(standing) = self.standing(piece) else { return false };
+        if standing.class == class {
             return false;
         }
-        if let Some(before) = before {
+        if let Some(before) = standing.class {
             self.wanted.get_mut(before).clear(piece);
-            self.leave(piece, level, before);
         }
         if let Some(class) = class {
             self.wanted.get_mut(class).set(piece);
             let lowest = self.lowest.get_mut(class);
             *lowest = piece.min(*lowest);
-            self.enter(piece, level, class, random);
         }
+        self.shift(piece, Standing { class, ..standing });
         true
     }
 
     /// Heap bytes held.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.copies.capacity() * size_of::<u16>()
-            + self.classes.capacity() * size_of::<Option<Class>>()
-            + (self.order.capacity() + self.place.capacity()) * size_of::<u32>()
-            + self.levels.capacity() * size_of::<Level>()
+        self.standings.capacity() * size_of::<Standing>()
+            + (self.order.capacity() + self.starts.capacity()) * size_of::<u32>()
             + self.occupied.iter().map(Slots::heap_bytes).sum::<usize>()
             + self.wanted.iter().map(Bitfield::heap_bytes).sum::<usize>()
     }
 
-    fn level(&self, piece: PieceIndex) -> Option<usize> {
-        self.copies.get(piece.0 as usize).map(|copies| *copies as usize)
+    fn standing(&self, piece: PieceIndex) -> Option<Standing> {
+        self.standings.get(piece.0 as usize).copied()
     }
 
-    /// Moves `piece` from its level to the next one up or down.
-    fn shift(&mut self, piece: PieceIndex, from: usize, to: usize, random: &mut Random) {
-        let class = self.class(piece);
-        if let Some(class) = class {
-            self.leave(piece, from, class);
+    /// The part of `order` that is a run.
+    fn places(&self, run: usize) -> Range<u32> {
+        let start = |run: usize| self.starts.get(run).copied().unwrap_or_default();
+        start(run)..start(run + 1)
+    }
+
+    /// Gives `piece`, which stands in the order, another level or class.
+    fn shift(&mut self, piece: PieceIndex, mut standing: Standing) {
+        let Some(before) = self.standing(piece) else { return };
+        let (from, to) = (before.run(), standing.run());
+        if to + 1 >= self.starts.len() {
+            let end = self.order.len() as u32;
+            self.starts.resize(self.starts.len() + RUNS, end);
         }
-        if to > from {
-            self.climb(piece, to)
-        } else {
-            self.sink(piece, from)
+        // It leaves its place empty. Of each run that it passes, one piece jumps from the far end into the
+        // empty place at the near one.
+        for border in from + 1..=to {
+            let Some(start) = self.starts.get_mut(border) else { return };
+            *start -= 1;
+            let empty = *start;
+            self.jump(empty, standing.place);
+            standing.place = empty;
         }
-        if let Some(copies) = self.copies.get_mut(piece.0 as usize) {
-            *copies = to as u16;
+        for border in (to + 1..=from).rev() {
+            let Some(start) = self.starts.get_mut(border) else { return };
+            let empty = *start;
+            *start += 1;
+            self.jump(empty, standing.place);
+            standing.place = empty;
         }
-        if let Some(class) = class {
-            self.enter(piece, to, class, random);
+        self.put(piece, standing);
+        for Standing { copies, class, .. } in [before, standing] {
+            class.into_iter().for_each(|class| self.note(copies.into(), class));
         }
+    }
+
+    /// The piece at one place goes to another, that is empty.
+    fn jump(&mut self, from: u32, to: u32) {
+        if from != to
+            && let Some(piece) = self.order.get(from as usize).copied().map(PieceIndex)
+            && let Some(standing) = self.standing(piece)
+        {
+            self.put(piece, Standing { place: to, ..standing });
+        }
+    }
+
+    fn put(&mut self, piece: PieceIndex, standing: Standing) {
+        if let Some(known) = self.standings.get_mut(piece.0 as usize)
+            && let Some(place) = self.order.get_mut(standing.place as usize)
+        {
+            *known = standing;
+            *place = piece.0;
+        }
+    }
+
+    /// Writes down whether there are wanted pieces of this level and class.
+    fn note(&mut self, level: usize, class: Class) {
+        let is_empty = self.places(run(level, Some(class))).is_empty();
+        let occupied = self.occupied.get_mut(class);
+        if is_empty { occupied.remove(level) } else { occupied.insert(level) }
     }
 
     /// Changes the copies of many pieces, and sorts all of them anew by counting.
-    fn recount(&mut self, pieces: &Bitfield, change: impl Fn(u16) -> u16, random: &mut Random) {
-        self.levels.push(Level::empty_at(0));
-        self.levels.fill(Level::empty_at(0));
-        for ((piece, copies), class) in (0..).map(PieceIndex).zip(&mut self.copies).zip(&self.classes) {
+    fn recount(&mut self, pieces: &Bitfield, change: impl Fn(u16) -> u16) {
+        self.starts.resize(self.starts.len() + RUNS, 0);
+        self.starts.fill(0);
+        for (piece, standing) in (0..).map(PieceIndex).zip(&mut self.standings) {
             if pieces.get(piece) {
-                *copies = change(*copies);
+                standing.copies = change(standing.copies);
             }
-            // For now how many others, and how many wanted of each class, the level has.
-            if let Some(level) = self.levels.get_mut(usize::from(*copies)) {
-                match class {
-                    Some(class) => *level.ends.get_mut(*class) += 1,
-                    None => level.start += 1,
-                }
+            if let Some(count) = self.starts.get_mut(standing.run()) {
+                *count += 1;
             }
         }
-        self.lay_out();
+        let mut end = 0;
+        for count in &mut self.starts {
+            end += *count;
+            *count = end;
+        }
+        // Each run fills from its end, which thus becomes its start.
+        for (piece, standing) in (0..self.order.len() as u32).zip(&mut self.standings).rev() {
+            let Some(end) = self.starts.get_mut(standing.run()) else { continue };
+            *end -= 1;
+            standing.place = *end;
+            if let Some(place) = self.order.get_mut(*end as usize) {
+                *place = piece;
+            }
+        }
+        let top = self.starts.partition_point(|start| *start < end);
+        self.starts.truncate(top.next_multiple_of(RUNS) + 1);
         self.occupied.iter_mut().for_each(Slots::clear);
-        for level in 0..self.levels.len() {
+        for level in 0..self.starts.len() / RUNS {
             for class in Class::ALL {
-                self.shuffle(level, class, random);
                 self.note(level, class);
             }
-        }
-        for (place, piece) in (0..).zip(&self.order) {
-            if let Some(known) = self.place.get_mut(*piece as usize) {
-                *known = place;
-            }
-        }
-    }
-
-    /// Turns counts of pieces into places, and puts every piece into its run.
-    fn lay_out(&mut self) {
-        let mut end = 0;
-        for level in &mut self.levels {
-            let others = mem::replace(&mut level.start, end);
-            for count in level.ends.iter_mut() {
-                end += *count;
-                *count = end;
-            }
-            end += others;
-        }
-        // Where the next piece of each run goes, and where the next of the others.
-        let mut next: Vec<_> = self
-            .levels
-            .iter()
-            .map(|level| {
-                let mut starts = PerClass::default();
-                Class::ALL.iter().for_each(|class| *starts.get_mut(*class) = level.run(*class).start);
-                (starts, *level.ends.get(Class::Background))
-            })
-            .collect();
-        for ((piece, copies), class) in (0..).zip(&self.copies).zip(&self.classes) {
-            let Some((starts, others)) = next.get_mut(usize::from(*copies)) else { continue };
-            let place = match class {
-                Some(class) => starts.get_mut(*class),
-                None => others,
-            };
-            if let Some(at) = self.order.get_mut(*place as usize) {
-                *at = piece;
-            }
-            *place += 1;
-        }
-        while self.levels.len() > 1 && self.levels.last().is_some_and(|level| level.start == end) {
-            self.levels.pop();
-        }
-    }
-
-    /// Puts the wanted pieces of a level and class into random order. Their places are not written down.
-    fn shuffle(&mut self, level: usize, class: Class, random: &mut Random) {
-        let Some(run) = self.levels.get(level).map(|level| level.run(class)) else { return };
-        let Some(run) = self.order.get_mut(run.start as usize..run.end as usize) else { return };
-        for last in (1..run.len()).rev() {
-            run.swap(last, random.below(last as u32 + 1) as usize);
-        }
-    }
-
-    /// From the wanted pieces of its level to the others: over the end of its run and of those behind it.
-    fn leave(&mut self, piece: PieceIndex, level: usize, class: Class) {
-        for behind in Class::ALL.into_iter().filter(|behind| *behind >= class) {
-            let Some(level) = self.levels.get_mut(level) else { return };
-            let end = level.ends.get_mut(behind);
-            *end -= 1;
-            let last = *end;
-            self.swap_to(piece, last);
-        }
-        self.note(level, class);
-    }
-
-    /// From the others to the wanted pieces of its level, to a random place in its run.
-    fn enter(&mut self, piece: PieceIndex, level: usize, class: Class, random: &mut Random) {
-        for behind in Class::ALL.into_iter().rev().filter(|behind| *behind >= class) {
-            let Some(level) = self.levels.get_mut(level) else { return };
-            let end = level.ends.get_mut(behind);
-            let first = *end;
-            *end += 1;
-            self.swap_to(piece, first);
-        }
-        if let Some(run) = self.levels.get(level).map(|level| level.run(class)) {
-            self.swap(run.end - 1, run.start + random.below(run.end - run.start));
-        }
-        self.note(level, class);
-    }
-
-    /// A piece that is not wanted: from the level below `to` over the border into `to`, behind its runs.
-    fn climb(&mut self, piece: PieceIndex, to: usize) {
-        let Some(level) = self.levels.get_mut(to) else { return };
-        level.start -= 1;
-        let start = level.start;
-        self.swap_to(piece, start);
-        for class in Class::ALL {
-            let Some(level) = self.levels.get_mut(to) else { return };
-            let end = level.ends.get_mut(class);
-            *end -= 1;
-            let last = *end;
-            self.swap_to(piece, last);
-        }
-    }
-
-    /// A piece that is not wanted: from level `from`, past its runs, over the border into the level below.
-    fn sink(&mut self, piece: PieceIndex, from: usize) {
-        for class in Class::ALL.into_iter().rev() {
-            let Some(level) = self.levels.get_mut(from) else { return };
-            let end = level.ends.get_mut(class);
-            let first = *end;
-            *end += 1;
-            self.swap_to(piece, first);
-        }
-        let Some(level) = self.levels.get_mut(from) else { return };
-        let first = level.start;
-        level.start += 1;
-        self.swap_to(piece, first);
-    }
-
-    fn swap_to(&mut self, piece: PieceIndex, to: u32) {
-        if let Some(from) = self.place.get(piece.0 as usize) {
-            self.swap(*from, to);
-        }
-    }
-
-    fn swap(&mut self, one: u32, other: u32) {
-        if one == other {
-            return;
-        }
-        self.order.swap(one as usize, other as usize);
-        for place in [one, other] {
-            if let Some(piece) = self.order.get(place as usize)
-                && let Some(known) = self.place.get_mut(*piece as usize)
-            {
-                *known = place;
-            }
-        }
-    }
-
-    /// Writes down whether `level` has wanted pieces of `class`.
-    fn note(&mut self, level: usize, class: Class) {
-        let occupied = self.occupied.get_mut(class);
-        if self.levels.get(level).is_some_and(|level| !level.run(class).is_empty()) {
-            occupied.insert(level)
-        } else {
-            occupied.remove(level)
         }
     }
 }

@@ -97,7 +97,7 @@ impl Picker {
         if self.open.missing_in(piece).is_some() {
             self.drop_open(piece, out);
         } else {
-            self.order.set_class(piece, None, &mut self.random);
+            self.order.set_class(piece, None);
         }
         self.due.set(piece, None);
         if self.needed.clear(piece) {
@@ -118,7 +118,7 @@ impl Picker {
             return;
         }
         // What is nothing but padding has no class: it would fail again and again.
-        self.order.set_class(piece, self.class_of(piece), &mut self.random);
+        self.order.set_class(piece, self.class_of(piece));
         self.supply(piece);
     }
 
@@ -177,7 +177,7 @@ impl Picker {
 
     /// Opens a piece; its padding is here at once (BEP 47).
     pub(super) fn open_piece(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) {
-        self.order.set_class(piece, None, &mut self.random);
+        self.order.set_class(piece, None);
         let blocks = self.geometry.blocks(piece);
         self.open.open(piece, self.class_of(piece), blocks);
         if self.padding.is_empty() {
@@ -232,7 +232,7 @@ impl Picker {
     /// Closes a piece that is not complete; it goes back to where it can be opened anew.
     pub(super) fn give_up(&mut self, piece: PieceIndex) {
         self.open.close(piece);
-        self.order.set_class(piece, self.class_of(piece), &mut self.random);
+        self.order.set_class(piece, self.class_of(piece));
         self.supply(piece);
     }
 

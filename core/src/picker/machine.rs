@@ -121,7 +121,7 @@ impl Picker {
     #[must_use]
     pub fn new(config: Config, seed: Seed) -> Self {
         let Config { geometry, have, padding, pipeline, request_timeout, .. } = config;
-        let mut random = Random::new(seed);
+        let random = Random::new(seed);
         let pieces = geometry.pieces();
         let have = if have.len() == pieces { have } else { Bitfield::new(pieces) };
         let padding = Padding::new(padding, geometry);
@@ -156,7 +156,7 @@ impl Picker {
             wanted_bytes: if config.tier == Tier::Skip { 0 } else { geometry.total_length() },
             due: Due::new(pieces),
             sequential: false,
-            order: Availability::new(classes, &mut random),
+            order: Availability::new(classes),
             open: OpenPieces::new(pieces),
             open_limit: pipeline.open_pieces.clamp(1, open_limit) as usize,
             zeros,

@@ -69,7 +69,7 @@ impl Picker {
         match &pieces {
             Pieces::None => {}
             Pieces::Some(bits) => {
-                self.order.add(bits, &mut self.random);
+                self.order.add(bits);
                 wanted = bits.count_common(&self.needed);
             }
             Pieces::All => self.order.add_seed(),
@@ -87,7 +87,7 @@ impl Picker {
     fn uncount(&mut self, pieces: Pieces) {
         match pieces {
             Pieces::None => {}
-            Pieces::Some(bits) => self.order.remove(&bits, &mut self.random),
+            Pieces::Some(bits) => self.order.remove(&bits),
             Pieces::All => self.order.remove_seed(),
         }
     }
@@ -113,7 +113,7 @@ impl Picker {
         }
         peer.wanted += u32::from(wanted);
         peer.barren = PerClass::default();
-        self.order.raise(piece, &mut self.random);
+        self.order.raise(piece);
         if wanted {
             self.tell_interest(slot, out);
             self.refill(slot, out);
@@ -141,7 +141,7 @@ impl Picker {
                     return;
                 }
                 peer.wanted -= u32::from(wanted);
-                self.order.lower(piece, &mut self.random);
+                self.order.lower(piece);
                 self.drop_lost(slot, out);
                 self.tell_interest(slot, out);
             }

@@ -1,7 +1,13 @@
 //! Which block next for a peer: of the most urgent class first, and there what is begun, then what is
 //! rarest.
 
-use super::{Action, Picker, Source, cell::MAX_ASKERS, peer::Peer, tier::Class};
+use super::{
+    Action, Picker, Source,
+    availability::Lot,
+    cell::MAX_ASKERS,
+    peer::{Peer, Pieces},
+    tier::Class,
+};
 use crate::{id::PieceIndex, outbox::Outbox};
 use core::time::Duration;
 
@@ -135,8 +141,11 @@ impl Picker {
 
     /// What a peer suggests, while it is as rare as any: a hint that has come true, or was wrong, is none.
     fn suggested_to(&self, slot: usize, class: Class) -> Option<PieceIndex> {
-        let rarest = self.order.rarest_first(class).next().map_or(u32::MAX, |rarest| self.order.of(rarest));
-        let mut hints = self.peer(slot)?.suggested.iter().copied();
+        let peer = self.peer(slot)?;
+        let has_all = matches!(peer.pieces, Pieces::All);
+        let rarest = self.order.rarest_first(class, has_all, Lot::default()).next();
+        let rarest = rarest.map_or(u32::MAX, |rarest| self.order.of(rarest));
+        let mut hints = peer.suggested.iter().copied();
         hints.find(|piece| {
             self.order.of(*piece) <= rarest
                 && self.is_free(class, *piece)
@@ -194,7 +203,9 @@ impl Picker {
 
     /// The rarest piece that a peer has and that is not open: among the rarest of all, or else anywhere.
     fn rarest(&mut self, slot: usize, class: Class) -> Option<PieceIndex> {
-        let mut near = self.order.rarest_first(class).take(RAREST_LOOK);
+        let lot = Lot::draw(&mut self.random);
+        let has_all = matches!(self.peer(slot)?.pieces, Pieces::All);
+        let mut near = self.order.rarest_first(class, has_all, lot).take(RAREST_LOOK);
         let near = near.find(|piece| self.may_ask(slot, class, *piece));
         if near.is_some() || self.order.wanted(class).count() as usize <= RAREST_LOOK {
             return near;

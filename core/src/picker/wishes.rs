@@ -96,7 +96,7 @@ impl Picker {
         }
         let class = self.class_of(piece);
         if !self.open.is_open(piece) {
-            self.order.set_class(piece, class, &mut self.random);
+            self.order.set_class(piece, class);
             return;
         }
         self.open.set_class(piece, class);
