@@ -19,7 +19,8 @@ pub struct Config {
     /// The first eight bytes of our peer ids (BEP 20).
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::hex"))]
     pub peer_id_prefix: [u8; 8],
-    /// Limits on bytes of block data a second, over all torrents.
+    /// The limit on bytes of block data a second that we ask for, over all torrents. See
+    /// [`Command::Limit`](super::Command::Limit).
     pub download_rate_bytes_per_s: Option<u64>,
     /// The same for what we send.
     pub upload_rate_bytes_per_s: Option<u64>,

@@ -4,7 +4,7 @@ use super::{
     Action, AddTorrent, Command, Config, Event, FetchTorrent, Input, Refusal, StreamError,
     address::OwnAddress,
     candidates::{Backoff, Candidates},
-    limit::{RateLimits, Rates},
+    limit::{RateLimits, Rates, Share},
     names::Names,
     statistics::Statistics,
     streams::Streams,
@@ -80,7 +80,7 @@ pub struct Engine {
     /// Torrents that want to dial.
     pub(super) dial_deadlines: Deadlines,
     pub(super) trackers: Trackers,
-    limits: RateLimits,
+    pub(super) limits: RateLimits,
     /// Where peers see us.
     pub(super) own_address: OwnAddress,
     next_progress: Instant,
@@ -100,8 +100,9 @@ pub(super) struct Torrent {
     pub(super) announcer: Announcer,
     /// What the announcer knows of the swarm.
     pub(super) told: Told,
-    /// Its own rate limits.
-    rates: Rates,
+    /// Its part of the rate limits, and its own.
+    pub(super) download: Share,
+    pub(super) upload: Share,
     /// Our name in it: another in each, so that they cannot be told to be one.
     pub(super) peer_id: PeerId,
     /// No peer gives up its place to another before that.
@@ -127,8 +128,10 @@ impl Engine {
     #[must_use]
     pub fn new(config: Config, seed: Seed) -> Self {
         let mut random = Random::new(seed);
+        let rates =
+            Rates { download: config.download_rate_bytes_per_s, upload: config.upload_rate_bytes_per_s };
         Self {
-            limits: RateLimits::new(config.download_rate_bytes_per_s, config.upload_rate_bytes_per_s),
+            limits: RateLimits::new(rates),
             trackers: Trackers::new(&config, &mut random),
             random,
             config,
@@ -259,7 +262,7 @@ impl Engine {
         }
     }
 
-    fn find(&mut self, info_hash: InfoHash) -> Option<(TorrentId, &mut Torrent)> {
+    pub(super) fn find(&mut self, info_hash: InfoHash) -> Option<(TorrentId, &mut Torrent)> {
         let id = *self.by_hash.get(&info_hash)?;
         self.torrents.get_mut(id).map(|torrent| (id, torrent))
     }
@@ -292,7 +295,7 @@ impl Engine {
             None => {
                 let (private, tiers) = (content.info.private, mem::take(&mut add.trackers));
                 let torrent = swarm::Torrent::Content(content);
-                (self.insert(now, info_hash, torrent, private, tiers), swarm::Input::Start)
+                (self.insert(now, info_hash, torrent, private, tiers, out), swarm::Input::Start)
             }
         };
         // Those that came with the link are known already.
@@ -308,7 +311,6 @@ impl Engine {
             self.tell_swarm(now, id, swarm::Input::AddWebSeed(url), out);
         }
         self.name(id);
-        self.share_out(now, true, out);
     }
 
     /// Begins with a torrent of which only the name is known.
@@ -318,7 +320,7 @@ impl Engine {
             return out.push(Action::Event(Event::Refused { info_hash, why }));
         }
         let torrent = swarm::Torrent::Magnet(info_hash);
-        let id = self.insert(now, info_hash, torrent, false, fetch.trackers);
+        let id = self.insert(now, info_hash, torrent, false, fetch.trackers, out);
         self.name(id);
         if let Some(torrent) = self.torrents.get_mut(id) {
             fetch.peers.into_iter().for_each(|remote| torrent.candidates.add(now, remote));
@@ -326,7 +328,6 @@ impl Engine {
         out.push(Action::Event(Event::Fetching { info_hash }));
         self.tell_swarm(now, id, swarm::Input::Start, out);
         self.tell_ours(now, id, out);
-        self.share_out(now, true, out);
         self.dial(now, id, out);
     }
 
@@ -337,9 +338,13 @@ impl Engine {
         torrent: swarm::Torrent,
         private: bool,
         tiers: Vec<Vec<String>>,
+        out: &mut Outbox<Action>,
     ) -> TorrentId {
         if let Some(interval) = self.config.progress_interval.filter(|_| self.torrents.is_empty()) {
             self.next_progress = now + interval;
+        }
+        if self.torrents.is_empty() {
+            self.limits.begin(now);
         }
         let peer_id = self.new_peer_id();
         let setup = Setup {
@@ -361,7 +366,8 @@ impl Engine {
             candidates,
             announcer,
             told: Told::default(),
-            rates: Rates::default(),
+            download: Share::default(),
+            upload: Share::default(),
             peer_id,
             next_displacement: Instant::ZERO,
             removing: false,
@@ -369,6 +375,8 @@ impl Engine {
             stopped: false,
         });
         self.by_hash.insert(info_hash, id);
+        let Rates { download, upload } = self.limits.nothing();
+        self.tell_swarm(now, id, swarm::Input::Allowance { download, upload }, out);
         id
     }
 
@@ -445,7 +453,7 @@ impl Engine {
             return;
         }
         let Some(torrent) = self.torrents.remove(id) else { return };
-        self.limits.limited_torrents -= usize::from(torrent.rates.is_limited());
+        self.limits.limited_torrents -= usize::from(torrent.is_limited());
         let info_hash = torrent.swarm.info().info_hash;
         self.by_hash.remove(&info_hash);
         self.names.remove(torrent.swarm.info(), id);
@@ -457,39 +465,6 @@ impl Engine {
         }
         out.push(Action::Event(Event::Removed { info_hash }));
         self.stopped_if_empty(out);
-    }
-
-    /// Shares what the rate limits give among the torrents that are held up by them.
-    pub(super) fn share_out(&mut self, now: Instant, anew: bool, out: &mut Outbox<Action>) {
-        let Some(tick) = self.limits.tick(now, anew) else { return };
-        let (mut downloaders, mut uploaders) = (0_u64, 0_u64);
-        for (_, torrent) in self.torrents.iter() {
-            let (download, upload) = torrent.swarm.appetite();
-            downloaders += u64::from(download);
-            uploaders += u64::from(upload);
-        }
-        let share = self.limits.rates.over(tick).shared(downloaders, uploaders);
-        let mut slot = 0;
-        while let Some(id) = self.torrents.key_from(slot) {
-            slot = id.index() + 1;
-            let own = self.torrents.get(id).map(|torrent| torrent.rates.over(tick)).unwrap_or_default();
-            let Rates { download, upload } = share.and(&own);
-            self.tell_swarm(now, id, swarm::Input::Allowance { download, upload }, out);
-        }
-    }
-
-    /// Sets the limits of one torrent, or those over all.
-    fn limit(&mut self, now: Instant, info_hash: Option<InfoHash>, rates: Rates, out: &mut Outbox<Action>) {
-        match info_hash {
-            None => self.limits.rates = rates,
-            Some(info_hash) => {
-                let Some((_, torrent)) = self.find(info_hash) else { return };
-                let before = mem::replace(&mut torrent.rates, rates).is_limited();
-                self.limits.limited_torrents += usize::from(rates.is_limited());
-                self.limits.limited_torrents -= usize::from(before);
-            }
-        }
-        self.share_out(now, true, out);
     }
 
     fn report(&mut self, now: Instant, out: &mut Outbox<Action>) {

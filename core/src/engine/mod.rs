@@ -11,6 +11,10 @@
 //! ```
 //!
 //! A driver carries actions out and brings the outcomes back. It decides nothing.
+//!
+//! Torrents have nothing to do with one another until a rate limit holds them up. Then those that download
+//! something of a higher [`Tier`] come first; those below have a tenth, and all that is left. Within a tier
+//! all have the same. See `limit.rs`.
 
 mod address;
 mod candidates;
@@ -215,7 +219,8 @@ pub enum Command {
         /// Where: the file, or the folder that the torrent's file or folder is in.
         url: String,
     },
-    /// Limit rates, in bytes of block data a second; `None` is no limit.
+    /// Limit rates, in bytes of block data a second; `None` is no limit. Half a second's worth, or two
+    /// blocks, may be saved up.
     Limit {
         /// Of which torrent; `None`: over all torrents.
         info_hash: Option<InfoHash>,

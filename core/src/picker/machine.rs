@@ -262,6 +262,12 @@ impl Picker {
         self.requested_bytes
     }
 
+    /// Whether somebody could be asked for something if the budget had room for it.
+    #[must_use]
+    pub fn waits_for_budget(&self) -> bool {
+        !self.is_funded() && (self.waiting.unfunded.next_from(0).is_some() || self.waiting.urgent)
+    }
+
     /// What is known of a peer; `None` if it is not there.
     #[must_use]
     pub fn peer_stats(&self, peer: PeerKey) -> Option<PeerStats> {

@@ -16,7 +16,7 @@ impl Swarm {
         for action in picked.drain() {
             match action {
                 picker::Action::Request { peer, block } => {
-                    self.download_allowance.spend(block.length);
+                    self.download_allowance.spend(u64::from(block.length));
                     self.budget = self.budget.saturating_sub(u64::from(block.length));
                     if !self.ask_web_seed(peer, block) {
                         self.ask(now, peer, block, out);

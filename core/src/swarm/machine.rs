@@ -11,7 +11,7 @@ use super::{
     plan,
     poison::FailedCopies,
     save::Saves,
-    stats::{Allowance, Meter},
+    stats::{Allowance, Appetite, Meter},
     suggest::Suggestions,
     web::WebSeeds,
 };
@@ -21,7 +21,7 @@ use crate::{
     choker::{self, Choker},
     deadlines::Deadlines,
     holepunch::{self, Holepunch},
-    id::{BLOCK_LENGTH, FileIndex, PeerId, PeerKey, PieceIndex},
+    id::{FileIndex, PeerId, PeerKey, PieceIndex},
     metadata::{self, Exchange},
     metainfo::Info,
     pex::{self, Pex},
@@ -298,11 +298,17 @@ impl Swarm {
         self.peers.len()
     }
 
-    /// Which rate limits hold it up: from peers, to peers.
+    /// What became of what the limit of data from peers allowed.
     #[must_use]
-    pub fn appetite(&self) -> (bool, bool) {
-        let download = self.is_downloading() && (!self.peers.is_empty() || self.web.is_active());
-        (download && self.download_allowance.available() == 0, !self.line.is_empty())
+    pub fn download_appetite(&self) -> Appetite {
+        let waiting = self.picker.waits_for_budget() || self.web.waits_for_credit();
+        self.download_allowance.appetite(waiting && self.is_downloading())
+    }
+
+    /// The same of data to peers.
+    #[must_use]
+    pub fn upload_appetite(&self) -> Appetite {
+        self.upload_allowance.appetite(!self.line.is_empty() && self.uploading < self.config.upload_memory)
     }
 
     /// How the torrent stands; `peers_known` is left to the engine. Call it at regular times: rates are
@@ -485,11 +491,7 @@ impl Swarm {
         }
         let used = self.picker.requested_bytes() + self.unwritten as u64;
         let room = (self.config.download_memory as u64).saturating_sub(used);
-        match self.download_allowance.available() {
-            0 => 0,
-            // The last block of an allowance may overdraw it; the debt is paid by the next share.
-            left => room.min(left.max(u64::from(BLOCK_LENGTH))),
-        }
+        room.min(self.download_allowance.available())
     }
 }
 

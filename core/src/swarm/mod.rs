@@ -61,6 +61,7 @@ pub use error::{PeerEnd, StreamError};
 pub use machine::Swarm;
 pub use plan::{Plan, Reader, SeedGoal};
 pub use players::{AuthFailure, Community};
+pub use stats::Appetite;
 pub use web::WebSeedEnd;
 
 /// What can happen to a swarm.
@@ -115,8 +116,8 @@ pub enum Input {
     },
     /// Somebody knows of a server that has the files (BEP 19). What is known already is ignored.
     AddWebSeed(String),
-    /// A share of the rate limits: so many bytes more, on top of what is left of the last share (and of
-    /// no more than that). `None` lifts the limit.
+    /// What the rate limits allow from now on, in bytes, in place of what is left of what they allowed
+    /// before. `None` lifts the limit.
     Allowance {
         /// Of block data from peers.
         download: Option<u64>,

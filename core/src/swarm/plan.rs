@@ -44,6 +44,11 @@ impl Default for Plan {
 }
 
 impl Plan {
+    /// How urgent the most urgent of what is wanted is.
+    fn highest(&self) -> Tier {
+        self.files.values().copied().fold(self.tier, Tier::max)
+    }
+
     /// Whether anything is wanted so urgently.
     pub(super) fn names(&self, tier: Tier) -> bool {
         self.tier == tier || self.files.values().any(|file| *file == tier)
@@ -78,6 +83,8 @@ pub struct Reader {
 /// What became of a plan.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
+    /// How urgent the most urgent of what is wanted is.
+    pub(super) tier: Tier,
     /// How many packages the picker was told of.
     packages: u32,
     /// The pieces that a reader waits for.
@@ -109,6 +116,7 @@ impl Swarm {
 
     /// Tells the picker what is wanted.
     pub(super) fn tell_plan(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        self.plan_progress.tier = self.plan.highest();
         let runs = tiers(&self.plan, &self.layout);
         // Nothing is asked for while only part of it is told.
         self.budget = 0;
@@ -179,6 +187,13 @@ impl Swarm {
     #[must_use]
     pub const fn is_finished(&self) -> bool {
         self.plan_progress.finished_at.is_some()
+    }
+
+    /// How urgent it is, beside other torrents: as the most urgent of what is wanted. One that only shares
+    /// is as urgent as what somebody asked for.
+    #[must_use]
+    pub const fn tier(&self) -> Tier {
+        if self.is_finished() { Tier::UserRequested } else { self.plan_progress.tier }
     }
 
     /// When sharing has been long enough.

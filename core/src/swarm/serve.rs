@@ -91,10 +91,10 @@ impl Swarm {
                 }
                 return self.note_uplink(now, key, 0, out);
             }
-            let Some(run) = queue.pop_run() else { return };
+            let Some(run) = queue.pop_run(self.upload_allowance.available()) else { return };
             peer.reading += run.length as usize;
             self.uploading += run.length as usize;
-            self.upload_allowance.spend(run.length);
+            self.upload_allowance.spend(u64::from(run.length));
             self.gather(now, run, Purpose::Upload { peer: key, run }, out);
         }
     }

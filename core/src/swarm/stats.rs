@@ -1,6 +1,6 @@
 //! Totals and rates of a torrent.
 
-use crate::time::Instant;
+use crate::{id::BLOCK_LENGTH, time::Instant};
 use core::time::Duration;
 
 /// Block data counted, and how fast it came lately.
@@ -37,30 +37,45 @@ impl Meter {
     }
 }
 
-/// What is left of a share of a rate limit. May be in debt by a block.
+/// What the rate limits allow, one way. Never overdrawn.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Allowance {
-    left: Option<i64>,
+    /// Bytes; `None` is no limit.
+    left: Option<u64>,
+    /// Since it was granted.
+    spent: u64,
+}
+
+/// What a torrent did with what the rate limits allowed it, one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Appetite {
+    /// Bytes that it has left; `None`: it is not limited.
+    pub left: Option<u64>,
+    /// Bytes that it spent since that was granted.
+    pub spent: u64,
+    /// Whether the limit holds it up.
+    pub waits: bool,
 }
 
 impl Allowance {
-    /// Adds a share; what is left of earlier ones counts at most as much again, so that a burst is bounded.
-    pub(super) fn grant(&mut self, share: Option<u64>) {
-        self.left = share.map(|share| {
-            let share = i64::try_from(share).unwrap_or(i64::MAX / 2).min(i64::MAX / 2);
-            self.left.unwrap_or(0).min(share) + share
-        });
+    /// Replaces what is left.
+    pub(super) const fn grant(&mut self, bytes: Option<u64>) {
+        *self = Self { left: bytes, spent: 0 };
     }
 
-    pub(super) fn spend(&mut self, bytes: u32) {
-        if let Some(left) = &mut self.left {
-            *left = left.saturating_sub(i64::from(bytes));
-        }
+    pub(super) fn spend(&mut self, bytes: u64) {
+        self.spent = self.spent.saturating_add(bytes);
+        self.left = self.left.map(|left| left.saturating_sub(bytes));
     }
 
-    /// How many bytes may be spent now. One more block may be begun as long as it is not 0.
+    /// How many bytes may be spent now: a whole block, or nothing.
     pub(super) fn available(&self) -> u64 {
-        self.left.map_or(u64::MAX, |left| u64::try_from(left).unwrap_or(0))
+        self.left.map_or(u64::MAX, |left| if left < u64::from(BLOCK_LENGTH) { 0 } else { left })
+    }
+
+    /// `waiting`: whether more would be spent.
+    pub(super) fn appetite(&self, waiting: bool) -> Appetite {
+        Appetite { left: self.left, spent: self.spent, waits: waiting && self.available() == 0 }
     }
 }
 
@@ -69,23 +84,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_debt_is_paid_before_anything_is_spent() {
+    fn less_than_a_block_is_nothing_and_what_was_left_is_replaced() {
+        let block = u64::from(BLOCK_LENGTH);
         let mut allowance = Allowance::default();
-        assert_eq!(allowance.available(), u64::MAX);
-        allowance.grant(Some(100));
-        allowance.spend(250);
-        assert_eq!(allowance.available(), 0);
-        allowance.grant(Some(100));
-        assert_eq!(allowance.available(), 0);
-        allowance.grant(Some(100));
-        assert_eq!(allowance.available(), 50);
-    }
-
-    #[test]
-    fn savings_are_bounded_by_one_share() {
-        let mut allowance = Allowance::default();
-        (0..10).for_each(|_| allowance.grant(Some(100)));
-        assert_eq!(allowance.available(), 200);
+        assert_eq!((allowance.available(), allowance.appetite(true).waits), (u64::MAX, false));
+        allowance.grant(Some(2 * block - 1));
+        allowance.spend(block);
+        let appetite = Appetite { left: Some(block - 1), spent: block, waits: true };
+        assert_eq!((allowance.available(), allowance.appetite(true)), (0, appetite));
+        assert!(!allowance.appetite(false).waits, "for nothing");
+        allowance.grant(Some(block));
+        let appetite = Appetite { left: Some(block), spent: 0, waits: false };
+        assert_eq!((allowance.available(), allowance.appetite(true)), (block, appetite));
         allowance.grant(None);
         assert_eq!(allowance.available(), u64::MAX);
     }

@@ -78,12 +78,14 @@ impl UploadQueue {
     }
 
     /// Takes out the first request and those behind it that go on where it ends, in the same piece.
-    pub(super) fn pop_run(&mut self) -> Option<Block> {
+    /// No more than `at_most` bytes, unless the first request alone is longer.
+    pub(super) fn pop_run(&mut self, at_most: u64) -> Option<Block> {
+        let at_most = at_most.min(u64::from(RUN_LENGTH));
         let mut run = self.pop()?;
         while let Some(next) = self.nodes.get(self.first as usize).map(|node| node.block)
             && next.piece == run.piece
             && run.begin.checked_add(run.length) == Some(next.begin)
-            && run.length + next.length <= RUN_LENGTH
+            && u64::from(run.length + next.length) <= at_most
         {
             run.length += next.length;
             self.remove(self.first);
@@ -198,8 +200,11 @@ mod tests {
             queue.push(block(number));
         }
         let runs: Vec<u32> =
-            core::iter::from_fn(|| queue.pop_run()).map(|run| run.length / BLOCK_LENGTH).collect();
+            core::iter::from_fn(|| queue.pop_run(u64::MAX)).map(|run| run.length / BLOCK_LENGTH).collect();
         assert_eq!(runs, [3, 1, 1], "a gap and a new piece each end a run");
+        (0..3).for_each(|number| assert_eq!(queue.push(block(number)), Queued::Added));
+        let run = queue.pop_run(3 * u64::from(BLOCK_LENGTH) - 1);
+        assert_eq!(run.map(|run| run.length), Some(2 * BLOCK_LENGTH), "no more than is allowed");
     }
 
     #[test]

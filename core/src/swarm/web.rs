@@ -157,9 +157,9 @@ impl WebSeeds {
         self.seeds.iter().filter(|seed| seed.is_active()).count()
     }
 
-    /// Whether anybody is asked.
-    pub(super) fn is_active(&self) -> bool {
-        self.active() > 0
+    /// Whether a server that sends a whole file is to be lent more.
+    pub(super) fn waits_for_credit(&self) -> bool {
+        self.fetches.iter().any(|(_, fetch)| fetch.run.is_whole_file() && fetch.run.appetite() > 0)
     }
 
     /// When the next seed has rested enough.
@@ -434,8 +434,7 @@ impl Swarm {
         let bytes = run.appetite().min(room).min(self.download_allowance.available());
         if bytes > 0 {
             run.lend(bytes);
-            // No more than `WINDOW`.
-            self.download_allowance.spend(bytes as u32);
+            self.download_allowance.spend(bytes);
             out.push(Action::FetchMore { token: FetchToken::of(fetch), bytes });
         }
     }

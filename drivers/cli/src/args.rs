@@ -125,7 +125,8 @@ pub(crate) struct DownloadSettings {
     /// The files to download, by their numbers, such as 0,2-4 [default: all]
     #[arg(long, value_name = "INDICES", env = "CONVOY_SELECT")]
     select: Option<Selection>,
-    /// How urgently, beside other downloads from the same peers [default: user]
+    /// How urgent it is: where a rate limit holds torrents up, the more urgent come first (those that are
+    /// complete count as user); no difference without one [default: user]
     #[arg(long, value_name = "TIER", env = "CONVOY_PRIORITY")]
     priority: Option<Priority>,
     /// Ask for pieces in their order, not for the rarest first

@@ -81,7 +81,7 @@ impl fmt::Display for Selection {
     }
 }
 
-/// How urgently something is wanted, beside other downloads from the same peers.
+/// How urgently something is wanted, beside other torrents that a rate limit holds up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Priority {
@@ -90,7 +90,7 @@ pub(crate) enum Priority {
     /// Somebody wants it.
     #[default]
     User,
-    /// When there is nothing else to ask for.
+    /// When nothing else is held up, and a little all the time.
     Background,
 }
 
@@ -206,6 +206,20 @@ mod tests {
     fn everything_is_wanted_unless_something_is_chosen() {
         let plan = Wish::default().plan(&info(), None).expect("a plan");
         assert_eq!((plan.tier, plan.files), (Tier::UserRequested, BTreeMap::new()));
+    }
+
+    #[test]
+    fn all_that_is_wanted_is_as_urgent_as_was_typed() {
+        for (typed, tier) in
+            [("lobby", Tier::LobbyUrgent), ("user", Tier::UserRequested), ("background", Tier::Background)]
+        {
+            let priority = Priority::from_str(typed, false).expect("a priority");
+            let whole = Wish { priority, ..Wish::default() };
+            assert_eq!(whole.plan(&info(), None).expect("a plan").tier, tier);
+            let part = Wish { selection: Some(selection("1-2")), ..whole };
+            let plan = part.plan(&info(), None).expect("a plan");
+            assert_eq!((plan.tier, plan.files.into_values().collect()), (Tier::Skip, vec![tier; 2]));
+        }
     }
 
     #[test]

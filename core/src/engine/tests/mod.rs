@@ -6,6 +6,7 @@ mod flood;
 mod gossip;
 mod hybrid;
 mod laws;
+mod limits;
 mod losses;
 mod magnets;
 mod places;

@@ -194,7 +194,7 @@ fn a_whole_file_comes_no_faster_than_there_is_credit() {
     world.serve();
     let first = world.bodies;
     assert!(first <= 3 * u64::from(PIECE), "{first} bytes on an allowance of {PIECE}");
-    assert_eq!(world.swarm.appetite(), (true, false));
+    assert!(world.swarm.download_appetite().waits && !world.swarm.upload_appetite().waits);
     for _ in 0..40 {
         world.tell(Input::Allowance { download: Some(u64::from(PIECE)), upload: None });
         world.serve();
