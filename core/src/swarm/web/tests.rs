@@ -66,20 +66,18 @@ fn bodies_may_be_cut_anywhere() {
 
 #[test]
 fn an_answer_of_other_bytes_ends_the_seed_and_stores_nothing() {
-    let ranges = [
-        None,
-        Some(ContentRange { first: 1, last: 1, total: None }),
-        Some(ContentRange { first: 0, last: LENGTH - 1, total: Some(LENGTH) }),
+    let ranges: [fn(&Request) -> Option<ContentRange>; 4] = [
+        |_| None,
+        |_| Some(ContentRange { first: 1, last: 1, total: None }),
+        |_| Some(ContentRange { first: 0, last: LENGTH - 1, total: Some(LENGTH) }),
+        |asked| Some(ContentRange { first: asked.first, last: asked.last, total: Some(LENGTH + 1) }),
     ];
     for content_range in ranges {
         let mut world = World::new();
         world.add(URL);
         let fetch = world.fetches.remove(0);
-        let own =
-            ContentRange { first: fetch.request.first, last: fetch.request.last, total: Some(LENGTH + 1) };
-        for content_range in [content_range, Some(own)] {
-            world.fetched(fetch.token, Fetched::Head(Head { status: 206, content_range, retry_after: None }));
-        }
+        let content_range = content_range(&fetch.request);
+        world.fetched(fetch.token, Fetched::Head(Head { status: 206, content_range, retry_after: None }));
         assert_eq!(world.gone, [(WebSeedEnd::WrongRange, Some(RETRY_FIRST))]);
         world.fetched(fetch.token, Fetched::Body(Bytes::from_static(b"late")));
         assert_eq!((world.writes.len(), world.swarm.progress(world.now).downloaded_bytes), (0, 0));
@@ -182,7 +180,7 @@ fn a_whole_file_is_left_when_nothing_more_of_it_is_missing() {
     assert!(world.swarm.is_complete());
     let missing = 2 * u64::from(PIECE);
     assert!((missing..missing + world.cut as u64).contains(&world.bodies), "{}", world.bodies);
-    assert_eq!(world.cancelled.len(), 1);
+    assert!(!world.cancelled.is_empty());
 }
 
 #[test]
