@@ -1,5 +1,10 @@
-//! Totals and rates of a torrent.
+//! How a torrent stands: totals, rates, memory.
 
+use super::{
+    Encryption, Memory, Progress, State,
+    machine::{Phase, Swarm},
+    suggest::Suggestions,
+};
 use crate::{id::BLOCK_LENGTH, time::Instant};
 use core::time::Duration;
 
@@ -76,6 +81,71 @@ impl Allowance {
     /// `waiting`: whether more would be spent.
     pub(super) fn appetite(&self, waiting: bool) -> Appetite {
         Appetite { left: self.left, spent: self.spent, waits: waiting && self.available() == 0 }
+    }
+}
+
+impl Swarm {
+    /// How the torrent stands; `peers_known` is left to the engine. Call it at regular times: rates are
+    /// since the last call.
+    pub fn progress(&mut self, now: Instant) -> Progress {
+        let now = self.clock.advance(now);
+        Progress {
+            info_hash: self.info.info_hash,
+            state: self.state(),
+            total_bytes: if self.is_magnet { 0 } else { self.geometry.total_length() },
+            verified_bytes: self.verified_bytes,
+            wanted_bytes: if self.is_magnet { 0 } else { self.picker.wanted_bytes() },
+            missing_bytes: if self.is_magnet { 0 } else { self.picker.missing_bytes() },
+            checked_bytes: self.checks.done_bytes,
+            downloaded_bytes: self.downloaded.total(),
+            uploaded_bytes: self.uploaded.total(),
+            wasted_bytes: self.wasted_bytes,
+            download_rate_bytes_per_s: self.downloaded.sample(now),
+            upload_rate_bytes_per_s: self.uploaded.sample(now),
+            peers_live: self.peers.len() as u32,
+            peers_encrypted: self.encrypted_peers(),
+            peers_known: 0,
+        }
+    }
+
+    fn encrypted_peers(&self) -> u32 {
+        self.peers.iter().filter(|(_, peer)| peer.info.encryption != Encryption::None).count() as u32
+    }
+
+    fn state(&self) -> State {
+        match self.phase {
+            Phase::Fetching => State::FetchingMetadata,
+            Phase::New if self.is_magnet => State::FetchingMetadata,
+            Phase::New | Phase::Checking => State::Checking,
+            Phase::Failed => State::Failed,
+            Phase::Stopping | Phase::Stopped => State::Paused,
+            Phase::Running if self.paused => State::Paused,
+            Phase::Running if self.is_finished() => State::Seeding,
+            Phase::Running => State::Downloading,
+        }
+    }
+
+    /// Bytes held. O(peers).
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        Memory {
+            connections: self.peers.iter().map(|(_, peer)| peer.memory()).sum::<usize>() + self.web.memory(),
+            requested: self.picker.requested_bytes() as usize,
+            unwritten: self.unwritten,
+            hashing: self.held,
+            uploading: self.uploading,
+            checking: self.checks.bytes,
+            tables: self.picker.memory()
+                + self.exchange.memory()
+                + self.pex.memory()
+                + self.holepunch.memory()
+                + self.choker.memory()
+                + self.failed_copies.memory()
+                + self.suggestions.as_ref().map_or(0, Suggestions::heap_bytes)
+                + self.have.heap_bytes()
+                + self.info.raw.len()
+                + self.info.piece_hashes.len(),
+        }
     }
 }
 
