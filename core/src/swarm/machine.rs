@@ -10,6 +10,7 @@ use super::{
     plan,
     poison::FailedCopies,
     save::Saves,
+    spread::Spreading,
     stats::{Allowance, Appetite, Meter},
     suggest::Suggestions,
     web::WebSeeds,
@@ -134,6 +135,7 @@ pub struct Swarm {
     pub(super) unwritten: usize,
     pub(super) held: usize,
     pub(super) uploading: usize,
+    pub(super) spreading: Spreading,
     pub(super) verified_bytes: u64,
     pub(super) wasted_bytes: u64,
     pub(super) downloaded: Meter,
@@ -183,7 +185,7 @@ impl Swarm {
     #[must_use]
     pub fn new(setup: Setup, seed: Seed) -> Self {
         let Setup { torrent, peer_id, client, listen_port, prefers_encryption, config } = setup;
-        let mut random = Random::new(seed);
+        let (trust, mut random) = (config.trust, Random::new(seed));
         let (is_magnet, content) = match torrent {
             Torrent::Content(content) => (false, *content),
             Torrent::Magnet(info_hash) => (true, Content::unknown(info_hash)),
@@ -200,13 +202,10 @@ impl Swarm {
             verified_bytes: bytes_of(geometry, &have),
             checks: Checks::new(verdict.check),
             queue_key: u64::from_le_bytes(queue_key),
-            holepunch: Holepunch::new(holepunch::Config {
-                trust: config.trust,
-                ..holepunch::Config::default()
-            }),
+            holepunch: Holepunch::new(holepunch::Config { trust, ..holepunch::Config::default() }),
             session_id,
             urgent_until: None,
-            pex: Pex::new(pex::Config { trust: config.trust, ..pex::Config::default() }),
+            pex: Pex::new(pex::Config { trust, ..pex::Config::default() }),
             exchange: Exchange::new(exchange_config(&info), random.child_seed()),
             random,
             web: WebSeeds::default(),
@@ -244,6 +243,7 @@ impl Swarm {
             unwritten: 0,
             held: 0,
             uploading: 0,
+            spreading: Spreading::default(),
             wasted_bytes: 0,
             downloaded: Meter::default(),
             uploaded: Meter::default(),
@@ -505,6 +505,9 @@ impl Machine for Swarm {
         while let Some(slot) = self.deadlines.due(now) {
             self.on_peer_timeout(now, slot, out);
         }
+        if self.spread_deadline().is_some_and(|deadline| deadline.at <= now) {
+            self.serve_passed_over(now, out);
+        }
         if self.save_deadline().is_some_and(|deadline| deadline.at <= now) {
             self.save(false, out);
         }
@@ -526,6 +529,7 @@ impl Machine for Swarm {
             self.web.deadline().filter(|_| self.is_downloading()),
             self.pex.poll_timeout(),
             self.urgency_deadline(),
+            self.spread_deadline(),
         ]
         .into_iter()
         .fold(self.save_deadline(), Deadline::earlier)

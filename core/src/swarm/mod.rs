@@ -28,6 +28,7 @@ mod poison;
 mod punch;
 mod save;
 mod serve;
+mod spread;
 mod stats;
 #[cfg(feature = "testing")]
 pub mod subject;

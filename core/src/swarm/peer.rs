@@ -1,8 +1,8 @@
 //! A connected peer, as its swarm sees it.
 
 use super::{
-    PeerInfo, extended::Ids, fast::AllowedFast, machine::Swarm, players::PlayerState, suggest::Told,
-    upload::UploadQueue,
+    PeerInfo, extended::Ids, fast::AllowedFast, machine::Swarm, players::PlayerState, spread::Drain,
+    suggest::Told, upload::UploadQueue,
 };
 use crate::{
     Instant,
@@ -38,6 +38,13 @@ pub(super) struct Peer {
     pub(super) unsent: usize,
     /// When it last sent us a block, if it did.
     pub(super) served_us_at: Option<Instant>,
+    /// How many of those, and of those being read, there are up to the end of the last piece among them that
+    /// nobody has.
+    pub(super) spreading: usize,
+    /// How fast it takes them.
+    pub(super) drain: Drain,
+    /// Whether it waits until others have got what nobody has.
+    pub(super) passed_over: bool,
     /// Whether it stands in line for upload memory or allowance.
     pub(super) in_line: bool,
     /// Requests that it owes an answer to: each gets one block or, with BEP 6, one reject.
@@ -94,6 +101,9 @@ impl Peer {
             reading: 0,
             unsent: 0,
             served_us_at: None,
+            spreading: 0,
+            drain: Drain::default(),
+            passed_over: false,
             in_line: false,
             unanswered: 0,
             strikes: 0,

@@ -4,7 +4,7 @@ use super::{
     Action, PeerEnd,
     gather::{Gather, Purpose},
     machine::Swarm,
-    upload::{Queued, UploadQueue},
+    upload::{Queued, Turn, UploadQueue},
 };
 use crate::{
     Instant, Outbox, choker,
@@ -24,11 +24,14 @@ impl Swarm {
         if !servable || !(unchoked || self.grant_fast(key, block)) {
             return self.refuse(now, key, block, out);
         }
+        let turn = self.claim(key, block);
         let Some(peer) = self.peers.get_mut(key) else { return };
         let queue = peer.queue.get_or_insert_with(|| Box::new(UploadQueue::new(limit, self.queue_key)));
-        match queue.push(block) {
+        match queue.push(block, turn) {
             Queued::Added => {
-                self.note_asked(now, key, block.piece, out);
+                if unchoked {
+                    self.suggest(now, key, out);
+                }
                 self.serve_more(now, key, out);
             }
             Queued::Repeated | Queued::Full => self.refuse(now, key, block, out),
@@ -68,35 +71,52 @@ impl Swarm {
         self.tell(now, key, if choked { Message::Choke } else { Message::Unchoke }, out);
         let Some(mut dropped) = dropped else { return };
         // BEP 6: choke first, then a reject for each request that stood, unless it may stand.
-        while let Some(block) = dropped.pop() {
+        while let Some(block) = dropped.pop(Turn::Soon).or_else(|| dropped.pop(Turn::Later)) {
             self.on_request(now, key, block, out);
         }
     }
 
     /// Reads what a peer waits for, as far as its window, the memory and the rate limit allow.
     pub(super) fn serve_more(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
-        loop {
-            let Some(peer) = self.peers.get_mut(key) else { return };
-            let Some(queue) = peer.queue.as_mut() else { return };
-            if queue.is_empty() {
-                return self.note_uplink(now, key, 0, out);
-            }
-            if peer.connection.credit() <= peer.reading {
-                return self.note_uplink(now, key, 0, out); // Sent will come.
-            }
-            if self.uploading >= self.config.upload_memory || self.upload_allowance.available() == 0 {
-                if !peer.in_line {
-                    peer.in_line = true;
-                    self.line.push_back(key);
-                }
-                return self.note_uplink(now, key, 0, out);
-            }
-            let Some(run) = queue.pop_run(self.upload_allowance.available()) else { return };
-            peer.reading += run.length as usize;
-            self.uploading += run.length as usize;
-            self.upload_allowance.spend(u64::from(run.length));
-            self.gather(now, run, Purpose::Upload { peer: key, run }, out);
+        while self.serve_next(now, key, !self.is_passed_over(now, key), out) {}
+        self.note_uplink(now, key, 0, out);
+    }
+
+    /// Reads the next run of blocks that a peer waits for; whether there was one, and room for it.
+    pub(super) fn serve_next(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        later_too: bool,
+        out: &mut Outbox<Action>,
+    ) -> bool {
+        let Some(peer) = self.peers.get_mut(key) else { return false };
+        let Some(queue) = peer.queue.as_mut().filter(|queue| !queue.is_empty()) else { return false };
+        if peer.connection.credit() <= peer.reading {
+            return false; // Sent will come.
         }
+        if self.uploading >= self.config.upload_memory || self.upload_allowance.available() == 0 {
+            if !peer.in_line {
+                peer.in_line = true;
+                self.line.push_back(key);
+            }
+            return false;
+        }
+        let at_most = self.upload_allowance.available();
+        let soon = queue.pop_run(Turn::Soon, at_most);
+        let later = || later_too.then(|| queue.pop_run(Turn::Later, at_most)).flatten();
+        let Some(run) = soon.or_else(later) else {
+            self.pass_over(now, key);
+            return false;
+        };
+        peer.reading += run.length as usize;
+        self.uploading += run.length as usize;
+        self.upload_allowance.spend(u64::from(run.length));
+        if soon.is_some() {
+            self.note_spread(key);
+        }
+        self.gather(now, run, Purpose::Upload { peer: key, run }, out);
+        true
     }
 
     /// How a peer's data goes out: matters where slots follow the uplink.
@@ -104,7 +124,8 @@ impl Swarm {
         let Some(peer) = self.peers.get(key).filter(|_| self.config.choker.adaptive.is_some()) else {
             return;
         };
-        let (bytes, backlog) = (sent as u32, peer.in_line || peer.reading + peer.unsent > 0);
+        let (bytes, backlog) =
+            (sent as u32, peer.in_line || peer.passed_over || peer.reading + peer.unsent > 0);
         self.choose(now, choker::Input::Sent { peer: key, bytes, backlog }, out);
     }
 
@@ -140,6 +161,9 @@ impl Swarm {
             self.uploading -= length;
             return self.serve_line(now, out);
         };
+        if peer.unsent == 0 {
+            peer.drain.begin(now);
+        }
         peer.reading -= length;
         peer.unsent += length;
         peer.info.uploaded_bytes += u64::from(run.length);
@@ -161,6 +185,8 @@ impl Swarm {
         let freed = bytes.min(peer.unsent);
         peer.unsent -= freed;
         self.uploading -= freed;
+        self.note_taken(now, key, freed, out);
+        let Some(peer) = self.peers.get_mut(key) else { return };
         let sent = crate::wire::Input::Sent(bytes);
         let result = crate::Machine::handle_input(&mut peer.connection, now, sent, &mut self.scratch.told);
         self.carry(key, out);

@@ -6,11 +6,11 @@
 //! free to ask for others. It hears of the next as soon as it asks for one, not when it has got it: a
 //! message waits behind the blocks that are on their way.
 
-use super::{Action, machine::Swarm};
+use super::{Action, machine::Swarm, upload::Turn};
 use crate::{
     Instant, Outbox, Random,
     bitfield::Bitfield,
-    id::{PeerKey, PieceIndex},
+    id::{Block, PeerKey, PieceIndex},
     wire::Message,
 };
 use alloc::vec::Vec;
@@ -36,13 +36,21 @@ pub(super) struct Told {
     /// Those that it was told of and has not asked for.
     ahead: Vec<PieceIndex>,
     /// Those that it asked for, whether it was told of them or not; the oldest first.
-    asked: Vec<PieceIndex>,
+    asked: Vec<Asked>,
+}
+
+/// A piece that a peer asked for.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    piece: PieceIndex,
+    /// The bytes of it that it did not ask for.
+    missing: u32,
 }
 
 impl Told {
     /// Heap bytes held.
     pub(super) fn heap_bytes(&self) -> usize {
-        (self.ahead.capacity() + self.asked.capacity()) * size_of::<PieceIndex>()
+        self.ahead.capacity() * size_of::<PieceIndex>() + self.asked.capacity() * size_of::<Asked>()
     }
 }
 
@@ -82,7 +90,7 @@ impl Swarm {
         let suggestions = self.suggestions.get_or_insert_with(|| Suggestions::new(pieces, random));
         let has_nobody = |piece: &PieceIndex| self.picker.availability(*piece) == 0;
         peer.told.ahead.retain(has_nobody);
-        peer.told.asked.retain(has_nobody);
+        peer.told.asked.retain(|asked| has_nobody(&asked.piece));
         let mut told = Vec::new();
         while peer.told.ahead.len() < AHEAD
             && let Some(piece) = suggestions.take(has_nobody)
@@ -95,27 +103,31 @@ impl Swarm {
         }
     }
 
-    /// A peer that is served asks for a piece: nobody else is told of it any more, and the peer may hear of
-    /// another.
-    pub(super) fn note_asked(
-        &mut self,
-        now: Instant,
-        key: PeerKey,
-        piece: PieceIndex,
-        out: &mut Outbox<Action>,
-    ) {
+    /// A peer that is served asks for a block: when its turn is. Each block of a piece that nobody has, and
+    /// that no other peer was told of or asked for, comes soon, once.
+    pub(super) fn claim(&mut self, key: PeerKey, block: Block) -> Turn {
         let (Some(peer), Some(suggestions)) = (self.peers.get_mut(key), &mut self.suggestions) else {
-            return;
+            return Turn::Soon;
         };
-        let told = &mut peer.told;
-        let was_ahead = told.ahead.iter().position(|one| *one == piece).map(|at| told.ahead.swap_remove(at));
-        if was_ahead.is_some() || suggestions.left.clear(piece) {
-            if told.asked.len() == MAX_ASKED {
-                told.asked.remove(0);
-            }
-            told.asked.push(piece);
+        let (told, piece) = (&mut peer.told, block.piece);
+        let has_nobody = |piece: PieceIndex| self.picker.availability(piece) == 0;
+        if !has_nobody(piece) {
+            return Turn::Later;
         }
-        self.suggest(now, key, out);
+        if told.asked.len() >= MAX_ASKED {
+            told.asked.retain(|asked| has_nobody(asked.piece));
+        }
+        let ahead = told.ahead.iter().position(|one| *one == piece);
+        let is_its = ahead.map(|at| told.ahead.swap_remove(at)).is_some();
+        if is_its || told.asked.len() < MAX_ASKED && suggestions.left.clear(piece) {
+            told.asked.push(Asked { piece, missing: self.geometry.piece_size(piece) });
+        }
+        let asked = told.asked.iter_mut().find(|asked| asked.piece == piece);
+        let missing = asked.and_then(|asked| {
+            asked.missing = asked.missing.checked_sub(block.length)?;
+            Some(asked.missing)
+        });
+        if missing.is_some() { Turn::Soon } else { Turn::Later }
     }
 
     /// A peer is no longer served: others may hear of what it did not ask for. If it is gone, of what it
@@ -125,7 +137,8 @@ impl Swarm {
             return;
         };
         let asked = is_gone.then(|| mem::take(&mut peer.told.asked));
-        for piece in peer.told.ahead.drain(..).chain(asked.into_iter().flatten()) {
+        let asked = asked.into_iter().flatten().map(|asked| asked.piece);
+        for piece in peer.told.ahead.drain(..).chain(asked) {
             suggestions.left.set(piece);
         }
     }

@@ -346,6 +346,7 @@ impl Swarm {
             }
             self.deadlines.set(key.index(), None);
             self.uploading -= peer.unsent;
+            self.end_spreading(now, key, out);
             if peer.in_line {
                 self.line.retain(|waiting| *waiting != key);
             }

@@ -16,7 +16,7 @@ fn suggested(said: &[Vec<u8>]) -> Vec<u32> {
 }
 
 /// A newcomer that is served, and what it is told to ask for.
-fn newcomer(table: &mut Table, number: u32) -> (PeerKey, Vec<u32>) {
+pub(super) fn newcomer(table: &mut Table, number: u32) -> (PeerKey, Vec<u32>) {
     let peer = table.join(number, true);
     table.hear(peer, HAVE_NONE);
     let said = table.hear(peer, INTERESTED);
