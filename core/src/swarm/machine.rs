@@ -447,13 +447,7 @@ impl Machine for Swarm {
             Input::Start => self.start(now, out),
             Input::Resolve(content) => self.resolve(now, *content, out),
             Input::Joined(joined) => self.on_joined(now, joined, out),
-            Input::Received { peer, data } => {
-                let before = self.downloaded.total();
-                self.on_received(now, peer, data, out);
-                if self.downloaded.total() > before {
-                    self.note_served_us(now, peer);
-                }
-            }
+            Input::Received { peer, data } => self.on_received(now, peer, data, out),
             Input::Sent { peer, bytes } => self.on_sent(now, peer, bytes, out),
             Input::Left { peer, why } => self.leave(peer, why),
             Input::Storage(completion) => self.on_storage(now, completion, out),

@@ -152,11 +152,4 @@ impl Swarm {
         let member = restricted && peer.player.authenticated;
         self.is_magnet || served || served_us || will_serve_us() || self.choker.is_lobby(key) || member
     }
-
-    /// A peer sent us a block.
-    pub(super) fn note_served_us(&mut self, now: Instant, key: PeerKey) {
-        if let Some(peer) = self.peers.get_mut(key) {
-            peer.served_us_at = Some(now);
-        }
-    }
 }

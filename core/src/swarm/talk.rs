@@ -220,6 +220,7 @@ impl Swarm {
         if let Some(peer) = self.peers.get_mut(key) {
             peer.info.downloaded_bytes += u64::from(length);
             peer.unanswered = peer.unanswered.saturating_sub(1);
+            peer.served_us_at = Some(now);
         }
         self.arriving = Some(data);
         self.pick(now, picker::Input::Block { peer: key, block: Block { piece, begin, length } }, out);
