@@ -78,6 +78,24 @@ fn every_scenario_is_held_and_explained() {
 }
 
 #[test]
+fn who_never_sends_costs_less_than_a_twentieth_of_the_time() {
+    let scratch = Scratch::new();
+    let snub = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/snub.toml");
+    let with = fs::read_to_string(snub).expect("a scenario");
+    let (without, snubbers) = with.rsplit_once("[[group]]").expect("groups");
+    assert!(snubbers.contains("snubber") && with.contains("peers = 17"), "{with}");
+    let file = scratch.path("without.toml");
+    fs::write(&file, without.replace("peers = 17", "peers = 13")).expect("written");
+    let file = file.to_str().expect("text");
+    let time = |scenario: &str| -> f64 {
+        let lives = (1..=SEEDS / 2).map(|seed| simulate(&scratch, scenario, seed, &[]));
+        lives.map(|summary| summary["last_s"].as_f64().expect("seconds")).sum()
+    };
+    let (with, without) = (time("snub"), time(file));
+    assert!(with <= 1.05 * without, "{with} s with them, {without} s without, until the last is done");
+}
+
+#[test]
 fn the_same_seed_is_the_same_life_with_and_without_a_plot_and_a_trace() {
     let scratch = Scratch::new();
     let first = simulate(&scratch, "power-loss", 5, &["--peers", "4"]);

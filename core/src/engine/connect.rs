@@ -202,7 +202,7 @@ impl Engine {
         let Some(torrent) = stream.stage.torrent() else { return };
         let (remote, outgoing, encryption) = (stream.remote, stream.outgoing, stream.encryption());
         if self.torrents.get(torrent).is_some_and(|torrent| torrent.candidates.is_banned(remote, outgoing)) {
-            return self.end_stream(now, id, &PeerEnd::CorruptPiece, out);
+            return self.end_stream(now, id, &PeerEnd::Banned, out);
         }
         let Some(place) = self.place_for(now, torrent, id) else {
             return self.end_stream(now, id, &PeerEnd::TooMany, out);
@@ -338,6 +338,7 @@ pub(super) const fn ending(why: &PeerEnd) -> Ending {
         PeerEnd::Handshake(HandshakeError::Local(HandshakeLocal::SelfConnection))
             | PeerEnd::SelfConnection
             | PeerEnd::CorruptPiece
+            | PeerEnd::Banned
             | PeerEnd::BadMetadata
             | PeerEnd::Duplicate
     );

@@ -45,6 +45,9 @@ pub enum PeerEnd {
     /// It sent metadata that is not what the info-hash stands for, or asks for ours on and on.
     #[error("abused the exchange of metadata")]
     BadMetadata,
+    /// It was banned before.
+    #[error("was banned earlier")]
+    Banned,
     /// It sends blocks, or rejects, that nobody asked for.
     #[error("sent what was not asked for")]
     Unsolicited,

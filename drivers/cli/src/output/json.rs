@@ -147,7 +147,7 @@ pub(crate) enum Event<'a> {
         info_hash: InfoHash,
         index: u32,
     },
-    /// A peer sent a corrupt block; it is not dialled again, and refused when it dials.
+    /// A peer sent a corrupt block, or false metadata; it is not dialled again, and refused when it dials.
     PeerBanned {
         #[serde(serialize_with = "hex")]
         info_hash: InfoHash,

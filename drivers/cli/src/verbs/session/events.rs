@@ -99,7 +99,7 @@ impl Session<'_> {
                 self.reporter.event(&Line::PieceFailed { info_hash: *info_hash, index: piece.0 });
             }
             Event::PeerBanned { info_hash, remote } => {
-                tracing::warn!(peer = %remote, "sent a corrupt block, and is banned");
+                tracing::warn!(peer = %remote, "sent corrupt data, and is banned");
                 self.reporter.event(&Line::PeerBanned { info_hash: *info_hash, addr: *remote });
             }
             Event::PeerConnected { info_hash, peer } => {
