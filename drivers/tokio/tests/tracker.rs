@@ -78,7 +78,7 @@ fn http_answers_one_request_after_another_over_a_connection() {
     }
     let (status, body) = get(&mut stream, &format!("/scrape?info_hash={}", "%07".repeat(20)));
     let scraped = http::read_scrape(status, &body, &[HASH]).expect("an answer");
-    assert_eq!(scraped, [Counts { completed: Some(0), ..counts(1, 1) }]);
+    assert_eq!(scraped, [Counts { downloaders: Some(1), completed: Some(0), ..counts(1, 1) }]);
     assert_eq!(get(&mut stream, "/").0, 404);
 }
 
