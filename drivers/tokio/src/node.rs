@@ -73,6 +73,8 @@ struct Node {
     jobs: Vec<Job>,
     /// Resume files being written.
     saving: usize,
+    /// Streams that are closed, and whose peers may still read.
+    parting: usize,
     stopped: bool,
     /// Whether a job panicked: what it owed will never come.
     broken: bool,
@@ -93,6 +95,9 @@ struct Torrent {
     saving: bool,
     save_next: Option<(Bitfield, bool)>,
 }
+
+/// How many closed streams keep their sockets until the peer has closed as well.
+const PARTING: usize = 64;
 
 /// Runs a node until it has stopped, or nobody holds it any more.
 pub(crate) async fn run(
@@ -122,6 +127,7 @@ pub(crate) async fn run(
         touched: Vec::new(),
         jobs: Vec::new(),
         saving: 0,
+        parting: 0,
         stopped: false,
         broken: false,
         events,
@@ -176,7 +182,7 @@ impl Shared {
 
     fn has_ended(&self) -> bool {
         let node = self.node.borrow();
-        node.broken || node.stopped && node.saving == 0
+        node.broken || node.stopped && node.saving == 0 && node.parting == 0
     }
 
     fn request(self: &Rc<Self>, request: Request) {
@@ -368,6 +374,21 @@ impl Shared {
         let result = outside::get(client, &url, limit).await;
         self.node.borrow_mut().gets.remove(&token);
         self.input(Input::Got { token, result });
+    }
+
+    /// Whether a closed stream may keep its socket for a moment: only so many, or closing would be no defence
+    /// against a flood.
+    pub(crate) fn may_part(&self) -> bool {
+        let node = &mut *self.node.borrow_mut();
+        let may = node.parting < PARTING;
+        node.parting += usize::from(may);
+        may
+    }
+
+    /// Its moment is over.
+    pub(crate) fn parted(&self) {
+        self.node.borrow_mut().parting -= 1;
+        self.rearm.notify_one();
     }
 
     /// A stream's task has ended by itself.

@@ -3,13 +3,16 @@
 use crate::{dial, node::Shared};
 use bytes::{Buf, Bytes, BytesMut};
 use convoy_core::{engine::Input, id::StreamId};
+use socket2::SockRef;
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
     io::{self, IoSlice},
+    net::Shutdown,
     rc::Rc,
+    time::Duration,
 };
-use tokio::{net::TcpStream, sync::Notify};
+use tokio::{net::TcpStream, sync::Notify, time::timeout};
 
 /// The first read buffer of a stream: enough for a handshake and small messages.
 const BUFFER_MIN: usize = 16 << 10;
@@ -22,6 +25,9 @@ const ROOM_MIN: usize = 4 << 10;
 const TURN: usize = 1 << 20;
 /// The most parts of one vectored write; the system takes 1024.
 const PARTS: usize = 256;
+
+/// For how long at most the peer is given to read what the system took for it, once the stream is closed.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// The driver's side of a stream.
 pub(crate) struct Stream {
@@ -80,12 +86,30 @@ impl Stream {
         Ok(sent)
     }
 
-    /// Sends what the system takes at once, then nothing more; the task ends, and with it the socket.
+    /// Sends what the system takes at once, then nothing more; the task ends, and soon the socket.
     pub(crate) fn close(&self) {
         let _ = self.flush();
         self.queue.borrow_mut().clear();
+        let _ = SockRef::from(&self.socket).shutdown(Shutdown::Write);
         self.closed.set(true);
         self.changed.notify_one();
+    }
+
+    /// Drops what the peer still says until it has closed as well. A socket that goes with something unread in
+    /// it, or that is told something more, resets the connection: what is on its way to the peer would be lost.
+    async fn part(&self) {
+        let mut unread = [0; 4096];
+        let until_closed = async {
+            while self.socket.readable().await.is_ok() {
+                match self.socket.try_read(&mut unread) {
+                    Ok(0) => return,
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => return,
+                }
+            }
+        };
+        let _ = timeout(PARTING, until_closed).await;
     }
 
     /// Waits for the socket and tells the engine, until either side closes.
@@ -93,6 +117,10 @@ impl Stream {
         let mut reader = Reader::default();
         let end = loop {
             if self.closed.get() {
+                if shared.may_part() {
+                    self.part().await;
+                    shared.parted();
+                }
                 return;
             }
             tokio::select! {
@@ -171,5 +199,40 @@ fn take(queue: &mut VecDeque<Bytes>, mut written: usize) {
         }
         written -= front.len();
         queue.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+
+    #[tokio::test]
+    async fn what_the_system_took_arrives_though_the_peer_says_something_to_the_last() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut peer =
+            std::net::TcpStream::connect(listener.local_addr().expect("its name")).expect("connected");
+        let (socket, _) = listener.accept().expect("accepted");
+        socket.set_nonblocking(true).expect("a socket");
+        let stream = Stream::new(TcpStream::from_std(socket).expect("a socket"));
+        stream.push(Bytes::from(vec![7; 64 << 20]));
+        stream.socket.writable().await.expect("a socket");
+        let taken = stream.flush().expect("sent");
+        assert!(0 < taken && taken < 64 << 20, "as much as the system takes at once");
+        peer.write_all(b"nobody reads this").expect("sent");
+        let reads = std::thread::spawn(move || {
+            let (mut read, mut buffer) = (0, vec![0; 1 << 16]);
+            loop {
+                match peer.read(&mut buffer).expect("no reset") {
+                    0 => return read,
+                    more => read += more,
+                }
+                peer.write_all(b"nor this").expect("no reset");
+            }
+        });
+        stream.close();
+        stream.part().await;
+        drop(stream);
+        assert!(reads.join().expect("no reset") >= taken);
     }
 }
