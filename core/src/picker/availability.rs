@@ -14,6 +14,10 @@
 //! the borders between them, and of each run that it passes moves one other: O(1) whatever the number of
 //! pieces, levels and peers; nothing is ever popped or stale.
 //!
+//! Changes of copies wait until somebody looks at the order, or until there are many. In a torrent that is
+//! larger than the caches, a change is mostly waiting for memory, and many changes in a row wait for theirs
+//! at the same time.
+//!
 //! A run is in no particular order. Who looks for the rarest brings a [`Lot`], which says in what order
 //! equals come: so a swarm spreads, and the many changes cost no randomness, only the few looks do.
 
@@ -26,11 +30,14 @@ use super::{
 };
 use crate::{bitfield::Bitfield, id::PieceIndex, random::Random};
 use alloc::{vec, vec::Vec};
-use core::ops::Range;
+use core::{hint, mem, ops::Range};
 
 /// A bitfield that changes more than one piece in so many is counted anew as a whole: that reads memory in
 /// order, where piece after piece reads it at random.
 const RECOUNT_SHARE: u32 = 16;
+
+/// As many changes of copies wait at most until somebody looks at the order.
+const MAX_PENDING: usize = 64;
 
 /// How many runs a level has: one for each class, and one for what is not wanted.
 const RUNS: usize = CLASSES + 1;
@@ -40,6 +47,8 @@ const RUNS: usize = CLASSES + 1;
 pub(super) struct Availability {
     /// Peers that have everything.
     seeds: u32,
+    /// Changes of copies that the rest does not know yet, the oldest first.
+    pending: Vec<Change>,
     /// By piece.
     standings: Vec<Standing>,
     /// All pieces by level, and in each level by class; those that are not wanted last.
@@ -53,6 +62,13 @@ pub(super) struct Availability {
     lowest: PerClass<PieceIndex>,
 }
 
+/// One peer with a bitfield more, or one less, has a piece.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    piece: PieceIndex,
+    more: bool,
+}
+
 /// Where a piece stands. All in one place, since what a change costs in a large torrent is the lines of memory
 /// that it touches; packed into 7 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +80,13 @@ struct Standing {
     copies: u16,
     /// Its class while it is wanted.
     class: Option<Class>,
+}
+
+impl Change {
+    /// What becomes of so many copies.
+    const fn of(self, copies: u16) -> u16 {
+        if self.more { copies.saturating_add(1) } else { copies.saturating_sub(1) }
+    }
 }
 
 impl Standing {
@@ -114,6 +137,7 @@ impl Availability {
         }
         let mut all = Self {
             seeds: 0,
+            pending: Vec::new(),
             standings: classes.into_iter().map(|class| Standing { place: 0, copies: 0, class }).collect(),
             order: vec![0; pieces as usize],
             starts: vec![0],
@@ -127,7 +151,9 @@ impl Availability {
 
     /// How many peers have `piece`.
     pub(super) fn of(&self, piece: PieceIndex) -> u32 {
-        self.standing(piece).map_or(0, |standing| u32::from(standing.copies) + self.seeds)
+        let Some(standing) = self.standing(piece) else { return 0 };
+        let pending = self.pending.iter().filter(|change| change.piece == piece);
+        u32::from(pending.fold(standing.copies, |copies, change| change.of(copies))) + self.seeds
     }
 
     /// The class of `piece`, if it is wanted.
@@ -145,13 +171,15 @@ impl Availability {
         self.wanted.iter().map(Bitfield::count).sum()
     }
 
-    /// The wanted pieces of a class that a peer can have, the rarest first, equals by lot.
+    /// The wanted pieces of a class that a peer can have, the rarest first, equals by lot; after
+    /// [`catch_up`](Self::catch_up).
     pub(super) fn rarest_first(
         &self,
         class: Class,
         has_all: bool,
         lot: Lot,
     ) -> impl Iterator<Item = PieceIndex> {
+        debug_assert!(self.pending.is_empty(), "somebody looks before the changes are made");
         // Level 0 is what only those have that have everything.
         let levels = self.occupied.get(class).iter().filter(move |level| has_all || *level > 0);
         levels
@@ -200,28 +228,49 @@ impl Availability {
 
     /// One more peer with a bitfield has `piece`.
     pub(super) fn raise(&mut self, piece: PieceIndex) {
-        if let Some(standing) = self.standing(piece)
-            && let Some(copies) = standing.copies.checked_add(1)
-        {
-            self.shift(piece, Standing { copies, ..standing });
-        }
+        self.change(Change { piece, more: true });
     }
 
     /// One peer with a bitfield less has `piece`.
     pub(super) fn lower(&mut self, piece: PieceIndex) {
-        if let Some(standing) = self.standing(piece)
-            && let Some(copies) = standing.copies.checked_sub(1)
-        {
-            self.shift(piece, Standing { copies, ..standing });
+        self.change(Change { piece, more: false });
+    }
+
+    fn change(&mut self, change: Change) {
+        self.pending.push(change);
+        if self.pending.len() >= MAX_PENDING {
+            self.change_all();
         }
+    }
+
+    /// Makes the changes that wait. To be called before anybody looks at the order.
+    #[inline]
+    pub(super) fn catch_up(&mut self) {
+        if !self.pending.is_empty() {
+            self.change_all();
+        }
+    }
+
+    fn change_all(&mut self) {
+        let mut pending = mem::take(&mut self.pending);
+        // Asks for all of this memory before the first of it is needed.
+        let touched = pending.iter().filter_map(|change| self.standing(change.piece));
+        hint::black_box(touched.fold(0, |all, standing| all ^ standing.place));
+        for change in pending.drain(..) {
+            if let Some(standing) = self.standing(change.piece) {
+                self.shift(change.piece, Standing { copies: change.of(standing.copies), ..standing });
+            }
+        }
+        self.pending = pending;
     }
 
     /// Takes `piece` into the order, as one of a class, or out of it; whether that changed anything.
     pub(super) fn set_class(&mut self, piece: PieceIndex, class: Option<Class>) -> bool {
-        let Some(standing) = self.standing(piece) else { return false };
-        if standing.class == class {
+        if self.standing(piece).is_none_or(|standing| standing.class == class) {
             return false;
         }
+        self.catch_up();
+        let Some(standing) = self.standing(piece) else { return false };
         if let Some(before) = standing.class {
             self.wanted.get_mut(before).clear(piece);
         }
@@ -237,6 +286,7 @@ impl Availability {
     /// Heap bytes held.
     pub(super) fn heap_bytes(&self) -> usize {
         self.standings.capacity() * size_of::<Standing>()
+            + self.pending.capacity() * size_of::<Change>()
             + (self.order.capacity() + self.starts.capacity()) * size_of::<u32>()
             + self.occupied.iter().map(Slots::heap_bytes).sum::<usize>()
             + self.wanted.iter().map(Bitfield::heap_bytes).sum::<usize>()
@@ -310,6 +360,7 @@ impl Availability {
 
     /// Changes the copies of many pieces, and sorts all of them anew by counting.
     fn recount(&mut self, pieces: &Bitfield, change: impl Fn(u16) -> u16) {
+        self.catch_up();
         self.starts.resize(self.starts.len() + RUNS, 0);
         self.starts.fill(0);
         for (piece, standing) in (0..).map(PieceIndex).zip(&mut self.standings) {

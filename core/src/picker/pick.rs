@@ -67,6 +67,7 @@ impl Picker {
         if !peer.unchoked {
             return self.hinted(slot, class, &peer.allowed);
         }
+        self.order.catch_up();
         let found = if class == Class::Deadline {
             self.soonest(slot)
         } else if self.sequential {
