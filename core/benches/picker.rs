@@ -13,7 +13,8 @@ use convoy_core::{
 };
 use core::{hint::black_box, time::Duration};
 use criterion::{
-    BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main, measurement::WallTime,
+    BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main,
+    measurement::{Measurement, WallTime},
 };
 use std::collections::VecDeque;
 
@@ -24,6 +25,8 @@ const PEERS: [u32; 3] = [10, 100, 1000];
 struct Swarm {
     picker: Picker,
     peers: Vec<PeerKey>,
+    /// What each of them has.
+    bits: Vec<Bitfield>,
     random: Random,
     now: Instant,
     out: Outbox<Action>,
@@ -37,6 +40,7 @@ impl Swarm {
         let mut swarm = Self {
             picker: Picker::new(Config::new(geometry), [1; 32]),
             peers: Vec::new(),
+            bits: Vec::new(),
             random: Random::new([2; 32]),
             now: Instant::ZERO,
             out: Outbox::new(),
@@ -53,6 +57,7 @@ impl Swarm {
                 *last &= u8::MAX << ((8 - pieces % 8) % 8);
             }
             let bits = Bitfield::from_bytes(&bytes, pieces).expect("no spare bits");
+            swarm.bits.push(bits.clone());
             swarm.tell(Input::Bitfield { peer, pieces: bits });
         }
         swarm
@@ -60,8 +65,15 @@ impl Swarm {
 
     /// The same once more, for another measurement.
     fn twin(&self) -> Self {
-        let (picker, peers, random) = (self.picker.clone(), self.peers.clone(), self.random.clone());
-        Self { picker, peers, random, now: self.now, out: Outbox::new(), asked: self.asked.clone() }
+        Self {
+            picker: self.picker.clone(),
+            peers: self.peers.clone(),
+            bits: self.bits.clone(),
+            random: self.random.clone(),
+            now: self.now,
+            out: Outbox::new(),
+            asked: self.asked.clone(),
+        }
     }
 
     fn tell(&mut self, input: Input) {
@@ -77,11 +89,22 @@ impl Swarm {
     fn any_peer(&mut self) -> PeerKey {
         self.peers[self.random.below(self.peers.len() as u32) as usize]
     }
+
+    /// A peer gets a piece that it lacks, or loses one that it has.
+    fn any_change(&mut self) -> (PeerKey, PieceIndex, bool) {
+        let (peer, piece) = (self.any_peer(), PieceIndex(self.random.below(self.picker.have().len())));
+        let bits = &mut self.bits[peer.index()];
+        let gets = bits.set(piece);
+        if !gets {
+            bits.clear(piece);
+        }
+        (peer, piece, gets)
+    }
 }
 
-fn availability(criterion: &mut Criterion, id: &str, swarm: &Swarm) {
+fn availability(criterion: &mut Criterion, id: &str, whole: &Swarm) {
     let mut group = criterion.benchmark_group("availability");
-    let mut swarm = swarm.twin();
+    let mut swarm = whole.twin();
     let pieces = swarm.picker.have().len();
     let mut bits = Bitfield::new(pieces);
     (0..pieces).step_by(2).for_each(|piece| {
@@ -93,16 +116,27 @@ fn availability(criterion: &mut Criterion, id: &str, swarm: &Swarm) {
             swarm.tell(Input::Bitfield { peer, pieces: bits.clone() });
         });
     });
-    // Half of these are repeats and cost next to nothing.
     group.bench_function(BenchmarkId::new("have or dont-have", id), |bencher| {
-        bencher.iter(|| {
-            let peer = swarm.any_peer();
-            let piece = PieceIndex(swarm.random.below(pieces));
-            let has = swarm.random.below(2) == 0;
-            swarm.tell(if has { Input::Have { peer, piece } } else { Input::DontHave { peer, piece } });
+        let mut swarm = whole.twin();
+        let mut changes = Vec::new();
+        bencher.iter_custom(|times| {
+            timed(times, |count| {
+                changes.clear();
+                changes.extend((0..count).map(|_| swarm.any_change()));
+                let start = WallTime.start();
+                for (peer, piece, has) in &changes {
+                    let (peer, piece) = (*peer, *piece);
+                    swarm.tell(if *has {
+                        Input::Have { peer, piece }
+                    } else {
+                        Input::DontHave { peer, piece }
+                    });
+                }
+                WallTime.end(start)
+            })
         });
     });
-    floor(&mut group, id, swarm.peers.len() as u32, &bits);
+    floor(&mut group, id, whole);
     group.bench_function(BenchmarkId::new("another tier, and back", id), |bencher| {
         bencher.iter(|| {
             let start = swarm.random.below(pieces);
@@ -115,23 +149,47 @@ fn availability(criterion: &mut Criterion, id: &str, swarm: &Swarm) {
 }
 
 /// The least that a have or dont-have can touch, as a line to compare with: a bit of the peer's, and a
-/// counter of the piece, in memory of the same size. What it grows with the torrent is what memory costs.
-fn floor(group: &mut BenchmarkGroup<'_, WallTime>, id: &str, peers: u32, bits: &Bitfield) {
-    let mut bitfields = vec![bits.clone(); peers as usize];
-    let mut copies = vec![0_u16; bits.len() as usize];
-    let mut random = Random::new([2; 32]);
+/// counter of the piece, in memory of the same size, one event after the other. What it grows with the torrent
+/// is what memory costs.
+fn floor(group: &mut BenchmarkGroup<'_, WallTime>, id: &str, swarm: &Swarm) {
     group.bench_function(BenchmarkId::new("have or dont-have, the floor", id), |bencher| {
-        bencher.iter(|| {
-            let bitfield = &mut bitfields[random.below(peers) as usize];
-            let piece = PieceIndex(random.below(bits.len()));
-            let copies = &mut copies[piece.0 as usize];
-            if random.below(2) == 0 {
-                *copies = copies.wrapping_add(u16::from(bitfield.set(piece)));
-            } else {
-                *copies = copies.wrapping_sub(u16::from(bitfield.clear(piece)));
-            }
+        let mut swarm = swarm.twin();
+        let mut known = swarm.bits.clone();
+        let mut copies = vec![u16::MAX / 2; swarm.picker.have().len() as usize];
+        let mut changes = Vec::new();
+        bencher.iter_custom(|times| {
+            timed(times, |count| {
+                changes.clear();
+                changes.extend((0..count).map(|_| swarm.any_change()));
+                let start = WallTime.start();
+                let mut before = 0;
+                for (peer, piece, has) in &changes {
+                    // Always 0; but the next event has to wait for this one.
+                    let wait = before / u16::MAX;
+                    let copies = &mut copies[piece.0 as usize + usize::from(wait)];
+                    let bits = &mut known[peer.index() + usize::from(wait)];
+                    if *has {
+                        *copies += u16::from(bits.set(*piece));
+                    } else {
+                        *copies -= u16::from(bits.clear(*piece));
+                    }
+                    before = *copies;
+                }
+                WallTime.end(start)
+            })
         });
     });
+}
+
+/// How long so many events take, of which some thousand at a time are thought up while nobody measures.
+fn timed(mut times: u64, mut some: impl FnMut(u64) -> Duration) -> Duration {
+    let mut total = Duration::ZERO;
+    while times > 0 {
+        let count = times.min(4096);
+        total += some(count);
+        times -= count;
+    }
+    total
 }
 
 /// One pick: a peer has room for one block of a piece that is not begun, and loses it again.
