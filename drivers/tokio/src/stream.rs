@@ -28,6 +28,8 @@ const PARTS: usize = 256;
 
 /// For how long at most the peer is given to read what the system took for it, once the stream is closed.
 const PARTING: Duration = Duration::from_secs(1);
+/// How much of what the peer still says is read meanwhile; a peer that goes on beyond that reads nothing.
+const PARTING_BYTES: usize = 1 << 20;
 
 /// The driver's side of a stream.
 pub(crate) struct Stream {
@@ -100,10 +102,11 @@ impl Stream {
     async fn part(&self) {
         let mut unread = [0; 4096];
         let until_closed = async {
-            while self.socket.readable().await.is_ok() {
+            let mut total = 0;
+            while total < PARTING_BYTES && self.socket.readable().await.is_ok() {
                 match self.socket.try_read(&mut unread) {
                     Ok(0) => return,
-                    Ok(_) => {}
+                    Ok(read) => total += read,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(_) => return,
                 }
@@ -207,14 +210,36 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
 
-    #[tokio::test]
-    async fn what_the_system_took_arrives_though_the_peer_says_something_to_the_last() {
+    /// A stream and its peer.
+    fn pair() -> (Rc<Stream>, std::net::TcpStream) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let mut peer =
-            std::net::TcpStream::connect(listener.local_addr().expect("its name")).expect("connected");
+        let peer = std::net::TcpStream::connect(listener.local_addr().expect("its name")).expect("connected");
         let (socket, _) = listener.accept().expect("accepted");
         socket.set_nonblocking(true).expect("a socket");
-        let stream = Stream::new(TcpStream::from_std(socket).expect("a socket"));
+        (Stream::new(TcpStream::from_std(socket).expect("a socket")), peer)
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_floods_a_closed_stream_is_not_listened_to_for_long() {
+        let (stream, mut peer) = pair();
+        let writes = std::thread::spawn(move || {
+            let (mut written, flood) = (0, [0; 1 << 16]);
+            while peer.write_all(&flood).is_ok() {
+                written += flood.len();
+            }
+            written
+        });
+        stream.close();
+        stream.part().await;
+        drop(stream);
+        let written = writes.join().expect("it ends");
+        // Beside what was read: what the system keeps for both.
+        assert!(written < 32 << 20, "{written}");
+    }
+
+    #[tokio::test]
+    async fn what_the_system_took_arrives_though_the_peer_says_something_to_the_last() {
+        let (stream, mut peer) = pair();
         stream.push(Bytes::from(vec![7; 64 << 20]));
         stream.socket.writable().await.expect("a socket");
         let taken = stream.flush().expect("sent");
