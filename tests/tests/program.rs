@@ -187,3 +187,14 @@ fn a_torrent_that_is_none_is_named() {
         Convoy::new(&scratch, "info").arg(&torrent).run().assert_fails_naming("letter.torrent");
     }
 }
+
+#[test]
+fn a_system_that_has_no_files_left_is_told_of() {
+    let scratch = Scratch::new();
+    let payload = scratch.payload("file.bin", MIB, 64 * KIB);
+    // One beside the three that it begins with: it can read its libraries, and not wait for sockets.
+    let outcome = Convoy::seed(&scratch, &payload.torrent, &payload.dir).run_after("ulimit -n 4");
+    outcome.assert_code(1);
+    let error = outcome.event("error").to_string();
+    assert!(error.contains("cannot start: Too many open files") && error.contains("ulimit -a"), "{error}");
+}

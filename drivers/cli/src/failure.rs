@@ -1,5 +1,6 @@
 //! Why a run of the program ends badly: what failed, where, and what to do next.
 
+use crate::output::Event;
 use std::{fmt, io, path::Path, process::ExitCode};
 
 /// An error as people see it, and the exit code that goes with it.
@@ -72,9 +73,10 @@ impl Failure {
         &self.message
     }
 
-    /// On which file, if it was one.
-    pub(crate) fn file(&self) -> Option<&str> {
-        self.file.as_deref()
+    /// What `--json` says of it.
+    pub(crate) fn event(&self) -> Event<'_> {
+        let (file, advice) = (self.file.as_deref(), self.advice.as_deref());
+        Event::Error { message: &self.message, file, advice }
     }
 
     /// Whether somebody stopped the program.

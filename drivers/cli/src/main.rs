@@ -20,7 +20,7 @@ mod wish;
 use args::{Args, Console};
 use clap::Parser;
 use failure::Failure;
-use output::{Bars, Event, LogWriter, Reporter};
+use output::{Bars, LogWriter, Reporter};
 use std::{process::ExitCode, sync::Arc};
 use tracing_subscriber::EnvFilter;
 
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.is_interruption() {
-                reporter.event(&Event::Error { message: failure.message(), file: failure.file() });
+                reporter.event(&failure.event());
                 eprintln!("error: {failure}");
             }
             failure.exit_code()

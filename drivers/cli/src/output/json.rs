@@ -238,8 +238,8 @@ pub(crate) enum Event<'a> {
         info_hash: InfoHash,
         file: &'a Path,
     },
-    /// Something failed.
-    Error { message: &'a str, file: Option<&'a str> },
+    /// Something failed; `advice` says what to do next.
+    Error { message: &'a str, file: Option<&'a str>, advice: Option<&'a str> },
     /// `download --list`: a file and its number, as `--select` takes it.
     ListedFile {
         #[serde(serialize_with = "hex")]

@@ -30,7 +30,7 @@ pub(super) async fn run(args: args::Tracker, reporter: &Reporter) -> Result<(), 
             () = reloads.next() => match read_access(&args, true, reporter) {
                 Ok(access) => tracker.replace_access(access),
                 Err(failure) => {
-                    reporter.event(&Event::Error { message: failure.message(), file: failure.file() });
+                    reporter.event(&failure.event());
                     eprintln!("error: {failure}\n  what was read before goes on to hold");
                 }
             },
@@ -86,7 +86,7 @@ fn tell(tracker: &Tracker, reporter: &Reporter) {
         }
         Found::Damaged { moved_to, why } => {
             let message = format!("the state of an earlier run cannot be read: {why}");
-            reporter.event(&Event::Error { message: &message, file: moved_to.to_str() });
+            reporter.event(&Event::Error { message: &message, file: moved_to.to_str(), advice: None });
             eprintln!("warning: {message}\n  it is at {} now, and nobody is known", moved_to.display());
         }
     }
