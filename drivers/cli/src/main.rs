@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             if !failure.is_interruption() {
                 reporter.event(&failure.event());
-                eprintln!("error: {failure}");
+                output::to_stderr(format_args!("error: {failure}"));
             }
             failure.exit_code()
         }

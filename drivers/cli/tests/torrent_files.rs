@@ -152,6 +152,27 @@ fn what_fails_says_what_to_do_next() {
 }
 
 #[test]
+fn nobody_has_to_listen_to_what_is_said() {
+    let scratch = Scratch::new();
+    scratch.file("file", 20_000);
+    scratch.run("create file -o x.torrent").ok();
+    let download = "download x.torrent --listen 127.0.0.1:0 --exit-when-done";
+    for (line, code) in [
+        (download.to_owned(), 0),
+        (format!("{download} -vv"), 0),
+        (format!("{download} --stream 0"), 0),
+        ("demo --size 64KiB --peers 1".to_owned(), 0),
+        ("info nothing".to_owned(), 1),
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = scratch.command(&line);
+        command.stdout(writer.try_clone().expect("another")).stderr(writer);
+        assert_eq!(command.status().expect("runs").code(), Some(code), "{line}");
+    }
+}
+
+#[test]
 fn a_link_is_shown_and_refused_where_it_says_too_little() {
     let scratch = Scratch::new();
     let link = format!("magnet:?xt=urn:btih:{}&so=1,3-4&dn=x", "0".repeat(40));

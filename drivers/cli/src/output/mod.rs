@@ -22,6 +22,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+/// Prints a line on stderr. Nobody has to read there: where `eprintln!` panics, the work goes on.
+pub(crate) fn to_stderr(text: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
 /// Says what happens, in the way that was asked for.
 pub(crate) struct Reporter {
     json: bool,
@@ -73,8 +78,8 @@ impl Reporter {
     pub(crate) fn note(&self, text: impl Display) {
         match &self.view {
             View::Nothing => {}
-            View::Bars(bars) => bars.aside(|| eprintln!("{text}")),
-            View::Lines => eprintln!("{text}"),
+            View::Bars(bars) => bars.aside(|| to_stderr(&text)),
+            View::Lines => to_stderr(&text),
         }
     }
 
@@ -84,7 +89,7 @@ impl Reporter {
         match &self.view {
             View::Nothing => {}
             View::Bars(bars) => bars.show(name, progress),
-            View::Lines => eprintln!("{}", lines::progress(name, progress)),
+            View::Lines => to_stderr(lines::progress(name, progress)),
         }
     }
 
@@ -132,8 +137,7 @@ impl Reporter {
 
     fn write(&self, line: &str) {
         if self.aside {
-            eprintln!("{line}");
-            return;
+            return to_stderr(line);
         }
         let mut out = io::stdout().lock();
         if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {

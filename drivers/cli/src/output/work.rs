@@ -1,6 +1,6 @@
 //! How far some reading and hashing is; shared by the threads that do it.
 
-use super::{lines, printable};
+use super::{lines, printable, to_stderr};
 use indicatif::ProgressBar;
 use std::{
     sync::{
@@ -47,7 +47,8 @@ impl Work {
         let Some(Ok(mut printed)) = self.printed.as_ref().map(Mutex::try_lock) else { return };
         if printed.elapsed() >= INTERVAL {
             *printed = Instant::now();
-            eprintln!("[{}] {} {}", self.name, self.doing, lines::share(done, self.total));
+            let (name, doing, share) = (&self.name, self.doing, lines::share(done, self.total));
+            to_stderr(format_args!("[{name}] {doing} {share}"));
         }
     }
 }

@@ -5,7 +5,7 @@ mod access;
 use crate::{
     args,
     failure::Failure,
-    output::{Event, Reporter},
+    output::{Event, Reporter, to_stderr},
     signals::{Reloads, Signals},
 };
 use convoy_core::tracker::access::Access;
@@ -31,7 +31,7 @@ pub(super) async fn run(args: args::Tracker, reporter: &Reporter) -> Result<(), 
                 Ok(access) => tracker.replace_access(access),
                 Err(failure) => {
                     reporter.event(&failure.event());
-                    eprintln!("error: {failure}\n  what was read before goes on to hold");
+                    to_stderr(format_args!("error: {failure}\n  what was read before goes on to hold"));
                 }
             },
         }
@@ -87,7 +87,8 @@ fn tell(tracker: &Tracker, reporter: &Reporter) {
         Found::Damaged { moved_to, why } => {
             let message = format!("the state of an earlier run cannot be read: {why}");
             reporter.event(&Event::Error { message: &message, file: moved_to.to_str(), advice: None });
-            eprintln!("warning: {message}\n  it is at {} now, and nobody is known", moved_to.display());
+            let place = moved_to.display();
+            to_stderr(format_args!("warning: {message}\n  it is at {place} now, and nobody is known"));
         }
     }
     for (addr, service, scheme, path) in listeners {
