@@ -152,6 +152,21 @@ fn what_fails_says_what_to_do_next() {
 }
 
 #[test]
+fn a_torrent_that_stdout_does_not_take_whole_is_no_success() {
+    let scratch = Scratch::new();
+    // Without a line feed in it, nothing forces what is written out of the buffer.
+    let torrent = (16_384..).find_map(|length| {
+        scratch.file("file", length);
+        let torrent = scratch.command("create file -o -").output().expect("runs").stdout;
+        (!torrent.contains(&b'\n')).then_some(torrent)
+    });
+    assert!(torrent.is_some_and(|torrent| torrent.ends_with(b"e")));
+    let full = File::options().write(true).open("/dev/full").expect("opened");
+    let ran = scratch.command("create file -o -").stdout(full).output().expect("runs");
+    assert_eq!(ran.status.code(), Some(1));
+}
+
+#[test]
 fn nobody_has_to_listen_to_what_is_said() {
     let scratch = Scratch::new();
     scratch.file("file", 20_000);

@@ -1,6 +1,6 @@
 //! `convoy create`: a .torrent of a file or a folder.
 
-use super::info::torrent;
+use super::{info::torrent, write_out};
 use crate::{
     args,
     author::{builder, make},
@@ -12,7 +12,6 @@ use crate::{
 };
 use convoy_core::metainfo::{Builder, Metainfo};
 use std::{
-    io::{self, Write},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -27,8 +26,7 @@ pub(super) fn run(args: &args::Create, reporter: &Reporter) -> Result<(), Failur
     let metainfo = make(&found, described(&found, args)?, reporter)?;
     let bytes = metainfo.encode();
     if args.output.as_deref() == Some(Path::new("-")) {
-        let written = io::stdout().lock().write_all(&bytes);
-        return written.map_err(|error| Failure::stdout(&error));
+        return write_out(&bytes);
     }
     let file =
         args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.torrent", metainfo.info.name)));
