@@ -117,6 +117,29 @@ fn a_file_that_cannot_be_written_is_named() {
 }
 
 #[test]
+fn two_torrents_do_not_write_to_one_file() {
+    let scratch = Scratch::new();
+    for (folder, length) in [("one", 200_000), ("two", 300_000)] {
+        scratch.file(&format!("{folder}/top/same"), length);
+        scratch.file(&format!("{folder}/top/{folder}"), 10_000);
+        scratch.run(&format!("create {folder}/top -o {folder}.torrent")).ok();
+    }
+    let (_one, first) = seed(&scratch, "one.torrent --data one");
+    let (_two, second) = seed(&scratch, "two.torrent --data two");
+    let link = scratch.run("magnet two.torrent").ok().stdout;
+    for source in ["two.torrent", link.trim()] {
+        let ran = scratch.run(&format!(
+            "download one.torrent {source} -o out --listen 127.0.0.1:0 --peer {first} --peer {second} --exit-when-done"
+        ));
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        assert!(ran.stderr.contains("out/top/same is a file of two torrents, "), "{}", ran.stderr);
+    }
+    // Two torrents of one content can share it.
+    scratch.run("create one/top -o other.torrent --source other").ok();
+    scratch.run("seed one.torrent other.torrent --data one --listen 127.0.0.1:0 --seed-time 1ms").ok();
+}
+
+#[test]
 fn settings_that_this_build_cannot_keep_are_refused() {
     let scratch = Scratch::new();
     scratch.file("file", 20_000);

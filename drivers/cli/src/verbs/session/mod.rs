@@ -10,7 +10,7 @@ mod torrent;
 use crate::{
     config::Config,
     failure::Failure,
-    output::Reporter,
+    output::{Reporter, printable},
     signals::Signals,
     source::{self, Link, Source, make_folder},
     wish::{Selection, Wish},
@@ -218,6 +218,9 @@ impl<'a> Session<'a> {
     fn add(&mut self, info: Info, hints: Hints, of_link: Option<&Selection>) -> Result<(), Failure> {
         let (info_hash, folder) = (info.info_hash, self.order.folder);
         let plan = self.order.wish.plan(&info, of_link)?;
+        if self.order.goal != Goal::Serve {
+            self.refuse_common_file(&info)?;
+        }
         let resume = begin::resume_file(&self.state, info_hash, folder);
         let add = AddTorrent::new(info.clone(), folder);
         let (peers, kept) = (self.peers.clone(), Some(resume.clone()));
@@ -225,6 +228,16 @@ impl<'a> Session<'a> {
         self.node.add(AddTorrent { resume: kept, plan, peers, trackers, web_seeds, ..add });
         self.torrents.insert(info_hash, Torrent::new(info, folder.to_owned(), resume));
         Ok(())
+    }
+
+    /// A file that two torrents write to would be neither's.
+    fn refuse_common_file(&self, info: &Info) -> Result<(), Failure> {
+        let common = self.torrents.values().find_map(|other| Some((other, other.common_file(info)?)));
+        let Some((other, place)) = common else { return Ok(()) };
+        let (shown, one, two) = (place.display().to_string(), other.info.info_hash, info.info_hash);
+        Err(Failure::usage(format!("{} is a file of two torrents, {one} and {two}", printable(&shown)))
+            .at(&place)
+            .advise("run it once for each, with a folder of its own (-o DIR)"))
     }
 
     /// Goes on until the goal is reached, something fails or somebody stops it.

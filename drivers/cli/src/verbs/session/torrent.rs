@@ -11,10 +11,10 @@ use convoy_core::{
     bitfield::Bitfield,
     engine::{Encryption, PeerInfo, Progress},
     id::{FileIndex, PieceIndex},
-    metainfo::Info,
+    metainfo::{File, Info},
     storage::StorageError,
 };
-use std::{path::PathBuf, time::Instant};
+use std::{collections::BTreeSet, path::PathBuf, time::Instant};
 
 /// What is known of it.
 pub(super) struct Torrent {
@@ -123,6 +123,18 @@ impl Torrent {
             _ => "look for a fault of the disk, and run it again: what is verified is kept",
         };
         Failure::new(format!("{}: {said}", at.display())).at(&at).advise(advice)
+    }
+
+    /// A file that this torrent and another one in the same folder both write to.
+    pub(super) fn common_file(&self, other: &Info) -> Option<PathBuf> {
+        // All files of a torrent lie under its name.
+        if self.info.name != other.name {
+            return None;
+        }
+        let written = |file: &&File| file.length > 0 && !file.padding;
+        let ours: BTreeSet<_> = self.info.files.iter().filter(written).map(|file| &file.path).collect();
+        let common = other.files.iter().filter(written).find(|file| ours.contains(&file.path))?;
+        Some(place(&self.folder, &common.path))
     }
 
     /// Where a file lies, or all of them.
