@@ -92,6 +92,24 @@ fn verify_names_bad_files_and_pieces() {
 }
 
 #[test]
+fn verify_sends_nobody_to_fetch_what_is_there() {
+    let scratch = Scratch::new();
+    let mut bytes = scratch.file("top/a", 20_000);
+    scratch.file("top/empty", 0);
+    scratch.run("create top -o x.torrent").ok();
+    bytes.push(0);
+    fs::write(scratch.path("top/a"), &bytes).expect("written");
+    let ran = scratch.run("verify x.torrent");
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stdout.contains("2 of 2 pieces are good"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("cut off what a file has too much"), "{}", ran.stderr);
+    bytes.truncate(10_000);
+    fs::write(scratch.path("top/a"), &bytes).expect("written");
+    let ran = scratch.run("verify x.torrent");
+    assert!(ran.stderr.contains("`convoy download` into the same folder"), "{}", ran.stderr);
+}
+
+#[test]
 fn create_refuses_what_others_could_not_read() {
     let scratch = Scratch::new();
     scratch.file("empty", 0);

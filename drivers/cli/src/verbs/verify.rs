@@ -43,9 +43,14 @@ pub(super) fn run(args: &args::Verify, reporter: &Reporter) -> Result<(), Failur
     if ok {
         return Ok(());
     }
+    let advice = if good.is_full() {
+        "nothing is to be fetched: make the files that are empty, and cut off what a file has too much"
+    } else {
+        "`convoy download` into the same folder fetches what is missing"
+    };
     Err(Failure::new(format!("{bad_files} of {} files are not as they should be", reports.len()))
         .at(&args.data)
-        .advise("`convoy download` into the same folder fetches what is missing"))
+        .advise(advice))
 }
 
 /// Which pieces are good.
