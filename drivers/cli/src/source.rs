@@ -170,7 +170,10 @@ pub(crate) fn write_whole(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
         temporary.persist(file)?;
         Ok(())
     });
-    written.map_err(|error| Failure::io("cannot write", file, &error))
+    written.map_err(|error| {
+        Failure::io("cannot write", file, &error)
+            .advise("name a file in a folder where you may write, and see that there is room")
+    })
 }
 
 /// A temporary file with the permissions that a new file has.
@@ -186,7 +189,9 @@ fn new_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
 /// # Errors
 /// It is not, and cannot be made.
 pub(crate) fn make_folder(folder: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(folder).map_err(|error| Failure::io("cannot make the folder", folder, &error))
+    fs::create_dir_all(folder).map_err(|error| {
+        Failure::io("cannot make the folder", folder, &error).advise("name another one where you may write")
+    })
 }
 
 #[cfg(test)]

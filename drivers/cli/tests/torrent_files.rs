@@ -158,6 +158,8 @@ fn what_fails_says_what_to_do_next() {
         ("download x.torrent --config .", "/dev/null", None, "name another one with --config FILE"),
         ("info -", folder.to_str().expect("text"), None, "pipe one in"),
         ("info x.torrent", "/dev/null", Some("/dev/full"), "see whether there is room"),
+        ("create x -o none/y.torrent", "/dev/null", None, "a folder where you may write"),
+        ("download x.torrent -o x", "/dev/null", None, "name another one where you may write"),
     ] {
         let mut command = scratch.command(line);
         command.stdin(whole(input)).stdout(output.map_or_else(Stdio::piped, |file| whole(file).into()));

@@ -114,6 +114,7 @@ fn a_file_that_cannot_be_written_is_named() {
         .run(&format!("download x.torrent -o out --listen 127.0.0.1:0 --peer {addr} --exit-when-done"));
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert!(ran.stderr.contains("error: out/file: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("move away what has its name"), "{}", ran.stderr);
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl Session<'_> {
             NodeEvent::Engine(event) => return self.handle(event),
             NodeEvent::StorageFailed { info_hash, path, error, .. } => {
                 if let Some(torrent) = self.torrents.get_mut(&info_hash) {
-                    torrent.refused = Some((path, error.to_string()));
+                    torrent.refused = Some((path, error));
                 }
             }
             NodeEvent::ResumeSaved { info_hash } => {

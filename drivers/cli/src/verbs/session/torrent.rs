@@ -14,7 +14,7 @@ use convoy_core::{
     metainfo::{File, Info},
     storage::StorageError,
 };
-use std::{collections::BTreeSet, path::PathBuf, time::Instant};
+use std::{collections::BTreeSet, io, path::PathBuf, time::Instant};
 
 /// What is known of it.
 pub(super) struct Torrent {
@@ -42,7 +42,7 @@ pub(super) struct Torrent {
     /// Whether it was shared for as long as was asked for.
     pub(super) shared: bool,
     /// What the system said last when it refused something of the files, and of which.
-    pub(super) refused: Option<(PathBuf, String)>,
+    pub(super) refused: Option<(PathBuf, io::Error)>,
 }
 
 impl Torrent {
@@ -115,8 +115,14 @@ impl Torrent {
 
     /// Why it cannot go on.
     pub(super) fn failed(&self, file: Option<FileIndex>, error: StorageError) -> Failure {
-        let (at, said) = self.refused.clone().unwrap_or_else(|| (self.place(file), error.to_string()));
+        let (at, said) = match &self.refused {
+            Some((at, said)) => (at.clone(), said.to_string()),
+            None => (self.place(file), error.to_string()),
+        };
         let advice = match error {
+            _ if self.is_in_the_way() => {
+                "move away what has its name, or choose another folder, and run it again"
+            }
             StorageError::Full => "make room, and run it again: what is verified is kept",
             StorageError::PermissionDenied => "make it writable, or choose another folder, and run it again",
             StorageError::NotFound | StorageError::TooShort => "put it back, or download it again",
@@ -135,6 +141,12 @@ impl Torrent {
         let ours: BTreeSet<_> = self.info.files.iter().filter(written).map(|file| &file.path).collect();
         let common = other.files.iter().filter(written).find(|file| ours.contains(&file.path))?;
         Some(place(&self.folder, &common.path))
+    }
+
+    /// Whether there is a folder in place of a file, or a file in place of a folder.
+    fn is_in_the_way(&self) -> bool {
+        use io::ErrorKind::{IsADirectory, NotADirectory};
+        self.refused.as_ref().is_some_and(|(_, said)| matches!(said.kind(), IsADirectory | NotADirectory))
     }
 
     /// Where a file lies, or all of them.
