@@ -98,6 +98,21 @@ fn info_and_list_ask_the_peers_of_a_link() {
 }
 
 #[test]
+fn peers_that_only_a_tracker_knows_are_asked_too() {
+    let scratch = Scratch::new();
+    let (_, hash, _seed, addr) = seed(&scratch);
+    let mut running = scratch.start("tracker --udp 127.0.0.1:0 --json");
+    let listening = running.wait_for("listening");
+    let tracker = format!("--tracker udp://{}", listening["addr"].as_str().expect("text"));
+    let (_, port) = addr.rsplit_once(':').expect("an address");
+    scratch.run(&format!("announce {hash} {tracker} --port {port} --seeder")).ok();
+    for peer in ["", "--peer 127.0.0.1:1"] {
+        let ran = scratch.run(&format!("download {hash} --list {tracker} {peer}")).ok();
+        assert_eq!(ran.stdout.lines().count(), FILES.len(), "{}", ran.stdout);
+    }
+}
+
+#[test]
 fn more_can_be_chosen_the_next_time() {
     let scratch = Scratch::new();
     let (contents, _, _seed, addr) = seed(&scratch);

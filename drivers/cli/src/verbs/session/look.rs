@@ -41,13 +41,19 @@ async fn ask(link: &Link, config: &Config, reporter: &Reporter) -> Result<Info, 
     }
     let (node, events) = begin::spawn(config, engine::Config { listen: None, ..config.engine() })?;
     reporter.note(format_args!("[{}] asking what it is", printable(&link.name())));
+    let more_may_come = !trackers.is_empty();
     let fetch = FetchTorrent { info_hash: link.info_hash, peers: peers.clone(), trackers };
     node.command(Command::Fetch(Box::new(fetch)));
-    hear(link, events, peers.into_iter().collect()).await
+    hear(link, events, peers.into_iter().collect(), more_may_come).await
 }
 
-/// Waits until one of `peers` says it, or none is left.
-async fn hear(link: &Link, mut events: Events, mut peers: BTreeSet<SocketAddr>) -> Result<Info, Failure> {
+/// Waits until a peer says it, or none of `peers` is left and no more come.
+async fn hear(
+    link: &Link,
+    mut events: Events,
+    mut peers: BTreeSet<SocketAddr>,
+    more_may_come: bool,
+) -> Result<Info, Failure> {
     let mut reasons: BTreeMap<SocketAddr, PeerEnd> = BTreeMap::new();
     while let Some(event) = events.recv().await {
         let NodeEvent::Engine(event) = event else { continue };
@@ -59,7 +65,7 @@ async fn hear(link: &Link, mut events: Events, mut peers: BTreeSet<SocketAddr>) 
             }
             _ => {}
         }
-        if peers.is_empty() {
+        if peers.is_empty() && !more_may_come {
             let reasons: Vec<_> = reasons.iter().map(|(peer, why)| format!("{peer}: {why}")).collect();
             return Err(nobody_says(link, &format!("({})", reasons.join(", "))));
         }
