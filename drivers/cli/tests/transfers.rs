@@ -118,6 +118,25 @@ fn a_file_that_cannot_be_written_is_named() {
 }
 
 #[test]
+fn empty_files_are_made_though_nothing_is_missing() {
+    let scratch = Scratch::new();
+    scratch.file("top/a", 200_000);
+    for empty in ["top/none", "top/folder/none"] {
+        scratch.file(empty, 0);
+    }
+    scratch.run("create top -o x.torrent").ok();
+    std::fs::remove_file(scratch.path("top/none")).expect("removed");
+    std::fs::remove_dir_all(scratch.path("top/folder")).expect("removed");
+    let download = "download x.torrent --listen 127.0.0.1:0 --exit-when-done";
+    scratch.run(download).ok();
+    scratch.run("verify x.torrent").ok();
+    // Only what is empty is wanted, and there is nobody to fetch anything from.
+    scratch.run(&format!("{download} -o out --select 2")).ok();
+    assert!(program::read(&scratch.path("out/top/none")).is_empty());
+    assert!(!scratch.path("out/top/a").exists());
+}
+
+#[test]
 fn two_torrents_do_not_write_to_one_file() {
     let scratch = Scratch::new();
     for (folder, length) in [("one", 200_000), ("two", 300_000)] {

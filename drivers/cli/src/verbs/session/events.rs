@@ -223,6 +223,9 @@ impl Session<'_> {
     fn finished(&mut self, info_hash: InfoHash) -> Next {
         let Some(torrent) = self.torrents.get_mut(&info_hash) else { return GO_ON };
         if !torrent.finished && self.order.goal != Goal::Serve {
+            if let Err(failure) = torrent.make_empty_files() {
+                return fail(failure);
+            }
             torrent.tell_finish(self.reporter);
         }
         torrent.finished = true;

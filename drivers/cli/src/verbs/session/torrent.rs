@@ -4,6 +4,7 @@ use crate::{
     failure::Failure,
     inspect::{inspect, place},
     output::{Event as Line, FileStatus, Reporter, printable},
+    source::make_folder,
     units::{ByteSize, Percent, Rate},
     verbs::verify,
 };
@@ -14,7 +15,7 @@ use convoy_core::{
     metainfo::{File, Info},
     storage::StorageError,
 };
-use std::{collections::BTreeSet, io, path::PathBuf, time::Instant};
+use std::{collections::BTreeSet, fs, io, path::PathBuf, time::Instant};
 
 /// What is known of it.
 pub(super) struct Torrent {
@@ -153,6 +154,23 @@ impl Torrent {
     pub(super) fn place(&self, file: Option<FileIndex>) -> PathBuf {
         let file = file.and_then(|file| self.info.files.get(file.0 as usize));
         file.map_or_else(|| self.folder.join(&self.info.name), |file| place(&self.folder, &file.path))
+    }
+
+    /// Makes the empty files that are not there: a node makes them with the first block, and none may have been
+    /// missing.
+    pub(super) fn make_empty_files(&self) -> Result<(), Failure> {
+        for file in self.info.files.iter().filter(|file| file.length == 0 && !file.padding) {
+            let place = place(&self.folder, &file.path);
+            place.parent().map_or(Ok(()), make_folder)?;
+            match fs::File::create_new(&place) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    let advice = "make it writable, or choose another folder, and run it again";
+                    return Err(Failure::io("cannot make", &place, &error).advise(advice));
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether all of it is there.
