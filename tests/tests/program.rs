@@ -155,6 +155,7 @@ fn wrong_usage_exits_with_2() {
     for args in [
         &["download"][..],
         &["seed", "x.torrent", "--listen", "here"],
+        &["seed", "x.torrent", "--peer-limit", "0"],
         &["fly"],
         &["info", "x", "--no-such-flag"],
     ] {

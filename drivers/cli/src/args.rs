@@ -16,7 +16,7 @@ use clap::{
 };
 use convoy_core::mse;
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 pub(crate) use tracker::Tracker;
 
 /// Moves files between peers: a BitTorrent-compatible client.
@@ -358,7 +358,7 @@ pub(crate) struct NodeOptions {
     upload_limit: Option<ByteSize>,
     /// The most peers of one torrent [default: 100]
     #[arg(long, value_name = "N", env = "CONVOY_PEER_LIMIT")]
-    peer_limit: Option<u32>,
+    peer_limit: Option<NonZeroU32>,
     /// Share until so many bytes were sent for each that is wanted, then stop, such as 1.5
     #[arg(long, value_name = "R", env = "CONVOY_SEED_RATIO")]
     seed_ratio: Option<Ratio>,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::{
     fmt, fs, io,
     net::{Ipv6Addr, SocketAddr},
+    num::NonZeroU32,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -45,7 +46,7 @@ pub(crate) struct Config {
     /// Bytes a second to peers; 0 is no limit.
     pub(crate) upload_limit: ByteSize,
     /// The most peers of one torrent.
-    pub(crate) peer_limit: u32,
+    pub(crate) peer_limit: NonZeroU32,
     /// Which files to download, by their numbers; `None` is all.
     pub(crate) select: Option<Selection>,
     /// How urgently.
@@ -88,7 +89,7 @@ impl Default for Config {
             proxy: None,
             download_limit: ByteSize(0),
             upload_limit: ByteSize(0),
-            peer_limit: 100,
+            peer_limit: const { NonZeroU32::new(100).unwrap() },
             select: None,
             priority: Priority::default(),
             sequential: false,
@@ -147,7 +148,7 @@ impl Config {
         };
         config.announce.stop_within = TELL_TRACKERS_WITHIN;
         config.swarm.pex = !self.no_pex;
-        let peers = self.peer_limit as usize;
+        let peers = self.peer_limit.get() as usize;
         config.limits.connections_per_torrent = peers;
         config.limits.connections = config.limits.connections.max(peers);
         config

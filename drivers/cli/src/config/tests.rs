@@ -21,7 +21,7 @@ fn flags_win_over_the_file_and_the_file_over_defaults() {
     assert_eq!(config.output, Path::new("/flag"));
     assert_eq!(config.download_limit, ByteSize(1 << 20));
     assert_eq!(config.upload_limit, ByteSize(7));
-    assert_eq!(config.peer_limit, 9);
+    assert_eq!(config.peer_limit.get(), 9);
     assert!(config.exit_when_done);
     assert_eq!(config.listen, Config::default().listen);
     assert!(!load(text, "--exit-when-done=false").expect("valid").exit_when_done);
@@ -39,6 +39,7 @@ fn a_wrong_value_is_refused_even_if_a_flag_replaces_it() {
     assert!(load("listen = 'here'", "--listen [::]:1").is_err());
     assert!(load("peer = ['nowhere']", "").is_err());
     assert!(load("seed-bytes = '00'", "").is_err());
+    assert!(load("peer-limit = 0", "").is_err(), "nothing would ever come");
 }
 
 #[test]

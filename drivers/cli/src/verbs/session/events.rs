@@ -248,7 +248,8 @@ impl Session<'_> {
 
     fn dial_failed(&mut self, info_hash: InfoHash, addr: SocketAddr, why: &PeerEnd) -> Next {
         self.reporter.event(&Line::DialFailed { info_hash, addr, why: why.to_string() });
-        if self.unreached.insert(addr) {
+        // A dial that our own end cuts short says nothing of the peer.
+        if *why != PeerEnd::Stopped && self.unreached.insert(addr) {
             self.reporter.note(format_args!("cannot reach the peer {addr}: {why}; will try again"));
         }
         GO_ON
