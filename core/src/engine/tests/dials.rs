@@ -1,0 +1,36 @@
+//! Who is dialled, and who is dialled again.
+
+use super::{
+    seed, torrent,
+    world::{NOBODY, World},
+};
+use crate::{
+    engine::{Command, Config},
+    id::InfoHash,
+    metainfo::Info,
+};
+use core::{net::SocketAddr, time::Duration};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Addresses at which nobody answers.
+fn silence(count: u16) -> impl Iterator<Item = SocketAddr> {
+    (1..=count).map(|port| SocketAddr::new(NOBODY, port))
+}
+
+fn add_peer(world: &mut World, host: usize, info: &Info, remote: SocketAddr) {
+    world.command(host, Command::AddPeer { info_hash: info.info_hash, remote });
+}
+
+#[test]
+fn dead_addresses_of_one_torrent_do_not_keep_another_from_its_seed() {
+    let (info, content) = torrent(100_000);
+    let other = Info { info_hash: InfoHash([1; 20]), ..info.clone() };
+    let mut world = World::new();
+    let seed = seed(&mut world, &info, &content);
+    let leecher = world.host(Config::default());
+    world.add(leecher, &other, &[]);
+    silence(1000).for_each(|remote| add_peer(&mut world, leecher, &other, remote));
+    world.add(leecher, &info, &[seed]);
+    assert!(world.run(MINUTE, |world| world.hosts[leecher].is_complete()));
+}
