@@ -77,12 +77,20 @@ impl Candidates {
         }
     }
 
-    /// Somebody knows this address. One that is known already keeps its state.
+    /// Somebody knows this address. One that is known already keeps its state. Where there is no room, the one
+    /// whose turn is farthest off makes some: it failed, and most others less often.
     pub(super) fn add(&mut self, now: Instant, remote: SocketAddr) {
         let dialable = remote.port() != 0 && !remote.ip().is_unspecified() && !remote.ip().is_multicast();
-        if dialable && self.known.len() < self.limit && !self.known.contains_key(&remote) {
-            self.set(remote, Candidate::Waiting { at: now, failures: 0 });
+        if !dialable || self.known.contains_key(&remote) {
+            return;
         }
+        if self.known.len() >= self.limit {
+            let Some((at, last)) = self.waiting.last().copied().filter(|(at, _)| *at > now) else { return };
+            self.waiting.remove(&(at, last));
+            self.known.remove(&last);
+            self.speech.remove(&last);
+        }
+        self.set(remote, Candidate::Waiting { at: now, failures: 0 });
     }
 
     /// Forgets all but those with whom we are busy, and those who must not come back.

@@ -1,11 +1,11 @@
 //! Who is dialled, and who is dialled again.
 
 use super::{
-    seed, torrent,
+    count, seed, torrent,
     world::{NOBODY, World},
 };
 use crate::{
-    engine::{Command, Config},
+    engine::{Command, Config, Event, Limits},
     id::InfoHash,
     metainfo::Info,
 };
@@ -32,5 +32,21 @@ fn dead_addresses_of_one_torrent_do_not_keep_another_from_its_seed() {
     world.add(leecher, &other, &[]);
     silence(1000).for_each(|remote| add_peer(&mut world, leecher, &other, remote));
     world.add(leecher, &info, &[seed]);
+    assert!(world.run(MINUTE, |world| world.hosts[leecher].is_complete()));
+}
+
+#[test]
+fn who_is_new_takes_the_place_of_an_address_that_failed() {
+    let (info, content) = torrent(100_000);
+    let mut world = World::new();
+    let seed = seed(&mut world, &info, &content);
+    let limits = Limits { candidates: 20, ..Limits::default() };
+    let leecher = world.host(Config { limits, ..Config::default() });
+    world.add(leecher, &info, &[]);
+    silence(20).for_each(|remote| add_peer(&mut world, leecher, &info, remote));
+    let failed = |event: &Event| matches!(event, Event::DialFailed { .. });
+    assert!(world.run(MINUTE, |world| count(world, leecher, failed) >= 20));
+    let remote = world.hosts[seed].address;
+    add_peer(&mut world, leecher, &info, remote);
     assert!(world.run(MINUTE, |world| world.hosts[leecher].is_complete()));
 }
