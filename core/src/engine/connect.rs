@@ -339,7 +339,7 @@ pub(super) const fn our_bits() -> Reserved {
 
 /// What the end of a connection says about dialling the address again.
 pub(super) const fn ending(why: &PeerEnd) -> Ending {
-    if matches!(why, PeerEnd::BothSeeds) {
+    if matches!(why, PeerEnd::BothSeeds | PeerEnd::Duplicate) {
         return Ending::Done;
     }
     if matches!(why, PeerEnd::Displaced) {
@@ -352,7 +352,6 @@ pub(super) const fn ending(why: &PeerEnd) -> Ending {
             | PeerEnd::CorruptPiece
             | PeerEnd::Banned
             | PeerEnd::BadMetadata
-            | PeerEnd::Duplicate
     );
     if never { Ending::Never } else { Ending::Useless }
 }
