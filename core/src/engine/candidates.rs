@@ -96,11 +96,12 @@ impl Candidates {
         self.set(remote, Candidate::Waiting { at: now, failures: 0 });
     }
 
-    /// Forgets all but those with whom we are busy, and those who must not come back.
+    /// Forgets all but those who must not come back. With whom we are busy is not dialled again either.
     pub(super) fn clear(&mut self) {
-        self.known.retain(|_, state| matches!(state, Candidate::Busy { .. } | Candidate::Banned));
+        self.known.retain(|_, state| *state == Candidate::Banned);
         self.waiting.clear();
         self.ready.clear();
+        self.speech.clear();
         self.doubles.clear();
     }
 
