@@ -1,7 +1,7 @@
 //! Addresses where a torrent's peers may listen, and when to try each next.
 
 use super::address::OwnAddress;
-use crate::{mse::Known, time::Instant};
+use crate::{id::PeerId, mse::Known, time::Instant};
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     vec::Vec,
@@ -27,6 +27,8 @@ pub(super) struct Candidates {
     backoff: Backoff,
     /// What is known of how they speak, where anything is.
     speech: BTreeMap<SocketAddr, Known>,
+    /// Where peers can be reached that are connected by other streams.
+    doubles: BTreeMap<PeerId, BTreeSet<SocketAddr>>,
     /// From where nobody may dial us, at most `limit` of them, the oldest first.
     refused: VecDeque<IpAddr>,
 }
@@ -44,7 +46,7 @@ enum Candidate {
     Waiting { at: Instant, failures: u32 },
     /// Being dialled, or connected, after so many failures in a row.
     Busy { failures: u32 },
-    /// Of no use as long as nothing more is wanted.
+    /// Of no use as long as nothing more is wanted, or its peer is connected by another stream.
     Idle,
     /// Never again.
     Banned,
@@ -57,7 +59,7 @@ pub(super) enum Ending {
     Useful,
     /// It failed, or was of no use.
     Useless,
-    /// Neither side wants anything of the other.
+    /// Neither side wants anything of the other, or has it from another stream.
     Done,
     /// It must not be tried again.
     Never,
@@ -73,23 +75,34 @@ impl Candidates {
             limit,
             backoff,
             speech: BTreeMap::new(),
+            doubles: BTreeMap::new(),
             refused: VecDeque::new(),
         }
     }
 
-    /// Somebody knows this address. One that is known already keeps its state.
+    /// Somebody knows this address. One that is known already keeps its state. Where there is no room, the one
+    /// whose turn is farthest off makes some: it failed, and most others less often.
     pub(super) fn add(&mut self, now: Instant, remote: SocketAddr) {
         let dialable = remote.port() != 0 && !remote.ip().is_unspecified() && !remote.ip().is_multicast();
-        if dialable && self.known.len() < self.limit && !self.known.contains_key(&remote) {
-            self.set(remote, Candidate::Waiting { at: now, failures: 0 });
+        if !dialable || self.known.contains_key(&remote) {
+            return;
         }
+        if self.known.len() >= self.limit {
+            let Some((at, last)) = self.waiting.last().copied().filter(|(at, _)| *at > now) else { return };
+            self.waiting.remove(&(at, last));
+            self.known.remove(&last);
+            self.speech.remove(&last);
+        }
+        self.set(remote, Candidate::Waiting { at: now, failures: 0 });
     }
 
-    /// Forgets all but those with whom we are busy, and those who must not come back.
+    /// Forgets all but those who must not come back. With whom we are busy is not dialled again either.
     pub(super) fn clear(&mut self) {
-        self.known.retain(|_, state| matches!(state, Candidate::Busy { .. } | Candidate::Banned));
+        self.known.retain(|_, state| *state == Candidate::Banned);
         self.waiting.clear();
         self.ready.clear();
+        self.speech.clear();
+        self.doubles.clear();
     }
 
     /// The one whose turn it is. It is busy from now on.
@@ -120,6 +133,22 @@ impl Candidates {
             }
         };
         self.set(remote, next);
+    }
+
+    /// A peer that we dialled is connected by another stream, which stays.
+    pub(super) fn doubled(&mut self, remote: SocketAddr, peer_id: PeerId) {
+        if self.known.contains_key(&remote) {
+            self.doubles.entry(peer_id).or_default().insert(remote);
+        }
+    }
+
+    /// A peer has left: it may be reached where we dialled it beside the stream that it had.
+    pub(super) fn left(&mut self, now: Instant, peer_id: PeerId) {
+        for remote in self.doubles.remove(&peer_id).unwrap_or_default() {
+            if self.known.get(&remote) == Some(&Candidate::Idle) {
+                self.set(remote, Candidate::Waiting { at: now + self.backoff.first, failures: 0 });
+            }
+        }
     }
 
     /// A peer must not come back. Whoever else listens at the same address may still be dialled: several

@@ -187,6 +187,13 @@ impl Engine {
         why: PeerEnd,
         out: &mut Outbox<Action>,
     ) {
+        if let Some(torrent) = self.torrents.get_mut(torrent) {
+            if why != PeerEnd::Duplicate {
+                torrent.candidates.left(now, peer.peer_id);
+            } else if peer.outgoing {
+                torrent.candidates.doubled(peer.remote, peer.peer_id);
+            }
+        }
         let was_in = |stage: &Stage| matches!(stage, Stage::Joined { .. });
         if !self.streams.slab.get(id).is_some_and(|stream| was_in(&stream.stage)) {
             return self.end_stream(now, id, &why, out);

@@ -27,8 +27,7 @@ impl Engine {
         let open = torrent.swarm.is_open() && !stopping;
         while open
             && torrent.swarm.peers() < limits.connections_per_torrent
-            && self.streams.dials < limits.dials
-            && self.streams.slab.len() < limits.connections
+            && self.streams.have_room_to_dial(&limits)
             && let Some(remote) = torrent.candidates.take(now)
         {
             let attempt = Attempt::first(&self.config.encryption, torrent.candidates.known(remote));
@@ -37,11 +36,15 @@ impl Engine {
             self.stream_deadlines.set(stream.index(), Some(Deadline { at, why: "connect" }));
             out.push(Action::Connect { stream, remote });
         }
-        // One that is due but does not fit waits until a stream ends; looking again a second later is
-        // what makes up for a wake-up that was not given to this torrent.
+        // One that is due but does not fit waits until a stream ends, behind the torrents that wait already;
+        // looking again a second later is what makes up for a wake-up that was not given to this torrent.
         let soonest = now + self.config.redial_after;
         let next = torrent.candidates.next().filter(|_| open);
         torrent.knows_nobody = next.is_none_or(|at| at > now);
+        let waits = !torrent.knows_nobody && torrent.swarm.peers() < limits.connections_per_torrent;
+        if waits && !mem::replace(&mut torrent.waits_to_dial, true) {
+            self.dial_queue.push_back(id);
+        }
         let next = next.map(|at| Deadline { at: if at <= now { soonest } else { at }, why: "dial" });
         self.dial_deadlines.set(id.index(), next);
         self.follow(now, id, out);
@@ -293,7 +296,8 @@ impl Engine {
         }
     }
 
-    /// Gives an address that we dialled back to the candidates, and the place to the next one.
+    /// Gives an address that we dialled back to the candidates, and the place to the torrent that has waited
+    /// longest for one.
     pub(super) fn release(
         &mut self,
         now: Instant,
@@ -304,6 +308,14 @@ impl Engine {
     ) {
         if let Some(torrent) = self.torrents.get_mut(id).filter(|_| stream.outgoing) {
             torrent.candidates.ended(now, stream.remote, ending);
+        }
+        while self.streams.have_room_to_dial(&self.config.limits)
+            && let Some(first) = self.dial_queue.pop_front()
+        {
+            if let Some(torrent) = self.torrents.get_mut(first) {
+                torrent.waits_to_dial = false;
+            }
+            self.dial(now, first, out);
         }
         self.dial(now, id, out);
     }
@@ -327,7 +339,7 @@ pub(super) const fn our_bits() -> Reserved {
 
 /// What the end of a connection says about dialling the address again.
 pub(super) const fn ending(why: &PeerEnd) -> Ending {
-    if matches!(why, PeerEnd::BothSeeds) {
+    if matches!(why, PeerEnd::BothSeeds | PeerEnd::Duplicate) {
         return Ending::Done;
     }
     if matches!(why, PeerEnd::Displaced) {
@@ -340,7 +352,6 @@ pub(super) const fn ending(why: &PeerEnd) -> Ending {
             | PeerEnd::CorruptPiece
             | PeerEnd::Banned
             | PeerEnd::BadMetadata
-            | PeerEnd::Duplicate
     );
     if never { Ending::Never } else { Ending::Useless }
 }

@@ -170,7 +170,7 @@ impl Limit {
 
     /// Deals out what the limits give, [`Share::granted`] to each. O(n log n) in those that want something.
     pub(super) fn deal(&mut self, elapsed: Duration, mut claims: Vec<Claim<'_>>) {
-        self.bucket.fill(claims.iter().map(|claim| claim.unspent).sum(), elapsed);
+        self.bucket.fill(claims.iter().map(|claim| claim.unspent).fold(0, u64::saturating_add), elapsed);
         for Claim { share, unspent, .. } in &mut claims {
             share.own.fill(mem::take(unspent), elapsed);
             share.granted = self.bucket.nothing().or(share.own.nothing());
@@ -413,6 +413,21 @@ mod tests {
         assert_eq!(limits.tick(Instant::ZERO + year, false), Some(year));
         assert_eq!(limits.tick(Instant::ZERO + year, false), None);
         assert!(limits.deadline().is_some_and(|deadline| deadline.at > Instant::ZERO + year));
+    }
+
+    #[test]
+    fn limits_that_are_none_in_all_but_name_are_dealt_like_others() {
+        let mut limit = Limit::new(None);
+        let mut shares = [Share::default(); 3];
+        shares.iter_mut().for_each(|share| share.limit(Some(u64::MAX)));
+        for _ in 0..9 {
+            let claims = shares.iter_mut().map(|share| {
+                let appetite = Appetite { left: share.granted, ..HELD_UP };
+                Claim::new(share, USER, appetite)
+            });
+            limit.deal(TICK, claims.collect());
+        }
+        assert_eq!(shares.map(|share| share.granted), [Some(u64::MAX / 2); 3]);
     }
 
     #[test]

@@ -23,7 +23,12 @@ use crate::{
     tracker::{announcer, announcer::Announcer, client},
     wire,
 };
-use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, VecDeque},
+    string::String,
+    vec::Vec,
+};
 use core::{convert::Infallible, mem, net::SocketAddr};
 
 /// Everything a node does.
@@ -79,6 +84,8 @@ pub struct Engine {
     pub(super) swarm_deadlines: Deadlines,
     /// Torrents that want to dial.
     pub(super) dial_deadlines: Deadlines,
+    /// Those that want to now and find no room, in the order in which they get it.
+    pub(super) dial_queue: VecDeque<TorrentId>,
     pub(super) trackers: Trackers,
     pub(super) limits: RateLimits,
     /// Where peers see us.
@@ -111,6 +118,8 @@ pub(super) struct Torrent {
     pub(super) removing: bool,
     /// Whether there was nobody left to dial when last we looked.
     pub(super) knows_nobody: bool,
+    /// Whether it is in the queue of those that want to dial.
+    pub(super) waits_to_dial: bool,
     /// Whether the swarm has stopped; the trackers may still have to be told.
     stopped: bool,
 }
@@ -147,6 +156,7 @@ impl Engine {
             stream_deadlines: Deadlines::default(),
             swarm_deadlines: Deadlines::default(),
             dial_deadlines: Deadlines::default(),
+            dial_queue: VecDeque::new(),
             own_address: OwnAddress::default(),
             next_progress: Instant::ZERO,
             strays: 0,
@@ -372,6 +382,7 @@ impl Engine {
             next_displacement: Instant::ZERO,
             removing: false,
             knows_nobody: true,
+            waits_to_dial: false,
             stopped: false,
         });
         self.by_hash.insert(info_hash, id);

@@ -1,6 +1,6 @@
 //! Streams, from the first byte to the last.
 
-use super::{address::OwnAddress, places::Ranking};
+use super::{Limits, address::OwnAddress, places::Ranking};
 use crate::{
     id::{PeerKey, StreamId, TorrentId},
     mse,
@@ -106,6 +106,10 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    pub(super) fn have_room_to_dial(&self, limits: &Limits) -> bool {
+        self.dials < limits.dials && self.slab.len() < limits.connections
+    }
+
     pub(super) fn inbound_from(&self, address: IpAddr) -> usize {
         self.inbound_by_address.get(&address).copied().unwrap_or(0)
     }

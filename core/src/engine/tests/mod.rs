@@ -1,6 +1,7 @@
 //! Engines in a small world.
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the few actions that it is about")]
 
+mod dials;
 mod encryption;
 mod flood;
 mod gossip;

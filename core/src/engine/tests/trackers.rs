@@ -194,4 +194,6 @@ fn a_private_torrent_parts_from_its_peers_when_another_tracker_serves_it() {
     assert!(world.run(30 * MINUTE, |world| count(world, leecher, gone) > 0));
     assert_eq!(told(&world, leecher, 2)[0].0, tracker::Event::Started);
     assert_eq!(told(&world, seed, 2), [], "the seed is nowhere but at the first");
+    world.run(30 * MINUTE, |_| false);
+    assert_eq!(count(&world, leecher, connected), 1, "nobody goes back to it");
 }
