@@ -90,7 +90,7 @@ impl Swarm {
         later_too: bool,
         out: &mut Outbox<Action>,
     ) -> bool {
-        let Some(peer) = self.peers.get_mut(key) else { return false };
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| !peer.leaving) else { return false };
         let Some(queue) = peer.queue.as_mut().filter(|queue| !queue.is_empty()) else { return false };
         if peer.connection.credit() <= peer.reading {
             return false; // Sent will come.
@@ -175,7 +175,6 @@ impl Swarm {
             self.tell(now, key, Message::Piece { piece: run.piece, begin: run.begin + begin, data }, out);
         }
         self.choose(now, choker::Input::Uploaded { peer: key, bytes: run.length }, out);
-        self.serve_more(now, key, out);
     }
 
     /// The system took bytes off a stream.

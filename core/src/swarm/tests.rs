@@ -6,6 +6,7 @@ mod fast;
 mod plan;
 mod players;
 mod poison;
+mod serve;
 mod spread;
 mod suggest;
 mod wire_rules;
