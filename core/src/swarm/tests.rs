@@ -6,6 +6,7 @@ mod fast;
 mod plan;
 mod players;
 mod poison;
+mod save;
 mod serve;
 mod spread;
 mod suggest;
