@@ -74,6 +74,7 @@ impl Swarm {
             out.push(Action::Storage(Operation::Write { token, file, offset: segment.offset, data: part }));
             self.fills.entry(block.piece).or_default().unwritten += 1;
             self.unwritten += bytes as usize;
+            self.saves.unclean = true;
         }
         self.note_origin(peer, block);
         self.hold(block, data);

@@ -154,8 +154,14 @@ impl Swarm {
             Err(error) => gather.failed = Some((file, error)),
         }
         gather.missing -= 1;
-        if gather.missing == 0 {
-            self.gathered(now, key, out);
+        if gather.missing > 0 {
+            return;
+        }
+        let purpose = gather.purpose;
+        self.gathered(now, key, out);
+        // Only where there was something to wait for: who serves padding is still at it, and goes on by itself.
+        if let Purpose::Upload { peer, .. } = purpose {
+            self.serve_more(now, peer, out);
         }
     }
 

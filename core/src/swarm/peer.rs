@@ -43,8 +43,8 @@ pub(super) struct Peer {
     pub(super) spreading: usize,
     /// How fast it takes them.
     pub(super) drain: Drain,
-    /// Whether it waits until others have got what nobody has.
-    pub(super) passed_over: bool,
+    /// Until when at most it is passed over while others get what nobody has; none once it had its turn.
+    pub(super) passed_over: Option<Instant>,
     /// Whether it stands in line for upload memory or allowance.
     pub(super) in_line: bool,
     /// Requests that it owes an answer to: each gets one block or, with BEP 6, one reject.
@@ -103,7 +103,7 @@ impl Peer {
             served_us_at: None,
             spreading: 0,
             drain: Drain::default(),
-            passed_over: false,
+            passed_over: None,
             in_line: false,
             unanswered: 0,
             strikes: 0,

@@ -1,6 +1,9 @@
 //! What is wanted of a torrent, in which order, and for how long it is shared.
 
-use super::{Action, machine::Swarm};
+use super::{
+    Action,
+    machine::{Phase, Swarm},
+};
 use crate::{
     Deadline, Instant, Outbox, choker,
     id::{FileIndex, PackageId, PieceIndex},
@@ -104,7 +107,10 @@ impl Swarm {
             return;
         }
         self.tell_plan(now, out);
-        self.note_finished(now, true, out);
+        // What was not looked at yet may be there: a check tells when it is through.
+        if self.phase == Phase::Running {
+            self.note_finished(now, true, out);
+        }
     }
 
     /// Whether a piece is wanted at all.

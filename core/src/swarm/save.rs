@@ -17,6 +17,8 @@ use crate::{
 pub(super) struct Saves {
     /// Whether a piece was verified since the last save.
     pub(super) unsaved: bool,
+    /// Whether the files may have changed since the last save for good: the next run would check them.
+    pub(super) unclean: bool,
     /// What the flush under way will make durable, and whether it is for good.
     flushing: Option<(Bitfield, bool)>,
     /// Whether to save again, and how, as soon as that is done.
@@ -25,9 +27,9 @@ pub(super) struct Saves {
 }
 
 impl Saves {
-    /// Whether something is not saved yet.
+    /// Whether something is not saved for good yet.
     pub(super) const fn is_pending(&self) -> bool {
-        self.unsaved || self.is_flushing()
+        self.unsaved || self.unclean || self.is_flushing()
     }
 
     /// Whether a save is under way.
@@ -48,6 +50,7 @@ impl Swarm {
     /// Makes everything durable, then saves what is known; `clean` if nothing more will be written.
     pub(super) fn save(&mut self, clean: bool, out: &mut Outbox<Action>) {
         self.saves.unsaved = false;
+        self.saves.unclean = !clean;
         if self.saves.flushing.is_some() {
             self.saves.again = Some(clean);
             return;

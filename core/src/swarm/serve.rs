@@ -78,19 +78,14 @@ impl Swarm {
 
     /// Reads what a peer waits for, as far as its window, the memory and the rate limit allow.
     pub(super) fn serve_more(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) {
-        while self.serve_next(now, key, !self.is_passed_over(now, key), out) {}
+        while self.serve_next(now, key, out) {}
         self.note_uplink(now, key, 0, out);
     }
 
     /// Reads the next run of blocks that a peer waits for; whether there was one, and room for it.
-    pub(super) fn serve_next(
-        &mut self,
-        now: Instant,
-        key: PeerKey,
-        later_too: bool,
-        out: &mut Outbox<Action>,
-    ) -> bool {
-        let Some(peer) = self.peers.get_mut(key) else { return false };
+    fn serve_next(&mut self, now: Instant, key: PeerKey, out: &mut Outbox<Action>) -> bool {
+        let later_too = !self.is_passed_over(now, key);
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| !peer.leaving) else { return false };
         let Some(queue) = peer.queue.as_mut().filter(|queue| !queue.is_empty()) else { return false };
         if peer.connection.credit() <= peer.reading {
             return false; // Sent will come.
@@ -112,8 +107,9 @@ impl Swarm {
         peer.reading += run.length as usize;
         self.uploading += run.length as usize;
         self.upload_allowance.spend(u64::from(run.length));
-        if soon.is_some() {
-            self.note_spread(key);
+        match soon {
+            Some(_) => self.note_spread(key),
+            None => self.end_passing_over(key),
         }
         self.gather(now, run, Purpose::Upload { peer: key, run }, out);
         true
@@ -124,8 +120,8 @@ impl Swarm {
         let Some(peer) = self.peers.get(key).filter(|_| self.config.choker.adaptive.is_some()) else {
             return;
         };
-        let (bytes, backlog) =
-            (sent as u32, peer.in_line || peer.passed_over || peer.reading + peer.unsent > 0);
+        let waits = peer.queue.as_ref().is_some_and(|queue| !queue.is_empty());
+        let (bytes, backlog) = (sent as u32, waits || peer.reading + peer.unsent > 0);
         self.choose(now, choker::Input::Sent { peer: key, bytes, backlog }, out);
     }
 
@@ -175,7 +171,6 @@ impl Swarm {
             self.tell(now, key, Message::Piece { piece: run.piece, begin: run.begin + begin, data }, out);
         }
         self.choose(now, choker::Input::Uploaded { peer: key, bytes: run.length }, out);
-        self.serve_more(now, key, out);
     }
 
     /// The system took bytes off a stream.

@@ -13,8 +13,8 @@
 
 use super::{Action, machine::Swarm};
 use crate::{Deadline, Instant, Outbox, id::PeerKey};
-use alloc::{collections::VecDeque, vec::Vec};
-use core::time::Duration;
+use alloc::{collections::BTreeSet, vec::Vec};
+use core::{mem, time::Duration};
 
 /// For how long a peer is passed over before it gets one run of blocks all the same.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,8 +26,8 @@ const RATE_SPAN: Duration = Duration::from_secs(2);
 pub(super) struct Spreading {
     /// To whom such pieces are on their way: no more peers than are, or just were, served.
     to: Vec<PeerKey>,
-    /// Who is passed over, and until when; the earliest first.
-    passed_over: VecDeque<(Instant, PeerKey)>,
+    /// Who is passed over, and until when at most.
+    passed_over: BTreeSet<(Instant, PeerKey)>,
 }
 
 /// How fast a peer takes what is on its way to it.
@@ -70,19 +70,28 @@ fn micros(time: Duration) -> u64 {
 impl Swarm {
     /// Whether others get what nobody has, and a peer takes data no faster than they: twice as fast at most.
     pub(super) fn is_passed_over(&self, now: Instant, key: PeerKey) -> bool {
+        if self.peers.get(key).and_then(|peer| peer.passed_over).is_some_and(|until| until <= now) {
+            return false;
+        }
         let rate = |key| self.peers.get(key).map_or(0, |peer| peer.drain.rate(now));
         let is_urgent = self.choker.is_lobby(key);
         let mut others = self.spreading.to.iter().filter(|other| **other != key);
         !is_urgent && others.any(|other| rate(*other).saturating_mul(2) >= rate(key))
     }
 
-    /// Has a peer wait for its turn.
+    /// Has a peer wait for its turn. It does so once: who need not wait any longer, but finds no room, and then
+    /// must again, has its turn no later.
     pub(super) fn pass_over(&mut self, now: Instant, key: PeerKey) {
-        if let Some(peer) = self.peers.get_mut(key)
-            && !peer.passed_over
-        {
-            peer.passed_over = true;
-            self.spreading.passed_over.push_back((now + PATIENCE, key));
+        if let Some(peer) = self.peers.get_mut(key) {
+            let until = *peer.passed_over.get_or_insert(now + PATIENCE);
+            self.spreading.passed_over.insert((until, key));
+        }
+    }
+
+    /// A peer has had its turn.
+    pub(super) fn end_passing_over(&mut self, key: PeerKey) {
+        if let Some(until) = self.peers.get_mut(key).and_then(|peer| peer.passed_over.take()) {
+            self.spreading.passed_over.remove(&(until, key));
         }
     }
 
@@ -118,23 +127,17 @@ impl Swarm {
 
     /// Serves those who need not, or must not, wait any longer.
     pub(super) fn serve_passed_over(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        for _ in 0..self.spreading.passed_over.len() {
-            let Some((until, key)) = self.spreading.passed_over.pop_front() else { return };
-            let is_due = until <= now;
-            if !is_due && self.is_passed_over(now, key) {
-                self.spreading.passed_over.push_back((until, key));
-            } else if let Some(peer) = self.peers.get_mut(key) {
-                peer.passed_over = false;
-                if is_due {
-                    self.serve_next(now, key, true, out);
-                }
+        for (until, key) in mem::take(&mut self.spreading.passed_over) {
+            if until > now && self.is_passed_over(now, key) {
+                self.spreading.passed_over.insert((until, key));
+            } else {
                 self.serve_more(now, key, out);
             }
         }
     }
 
     pub(super) fn spread_deadline(&self) -> Option<Deadline> {
-        let (at, _) = *self.spreading.passed_over.front()?;
+        let (at, _) = *self.spreading.passed_over.first()?;
         Some(Deadline { at, why: "a request is passed over" })
     }
 }

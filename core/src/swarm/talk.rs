@@ -351,6 +351,7 @@ impl Swarm {
             if peer.in_line {
                 self.line.retain(|waiting| *waiting != key);
             }
+            self.serve_line(now, out);
             out.push(Action::Close { stream: peer.stream, info: peer.info, why });
             self.choose(now, choker::Input::PeerLeft { peer: key }, out);
             self.pick(now, picker::Input::PeerLeft { peer: key }, out);

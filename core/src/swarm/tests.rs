@@ -6,6 +6,8 @@ mod fast;
 mod plan;
 mod players;
 mod poison;
+mod save;
+mod serve;
 mod spread;
 mod suggest;
 mod wire_rules;
@@ -233,7 +235,10 @@ fn a_stop_waits_for_the_writes_under_way_and_is_the_last_word() {
         "a block is not written"
     );
     table.work();
-    assert!(table.stopped);
+    assert!(!table.stopped, "what the files are like now is not saved");
+    let token = table.flushes.pop().expect("a flush");
+    table.tell(Input::Storage(Completion::Flushed { token, result: Ok(()) }));
+    assert_eq!((&table.saved[..], table.stopped), (&[(0, true)][..], true));
 
     let mut table = Table::new(true);
     table.join(1, true);

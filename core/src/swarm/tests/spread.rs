@@ -82,6 +82,36 @@ fn nobody_waits_longer_than_ten_seconds_for_one_who_takes_nothing() {
 }
 
 #[test]
+fn whose_turn_comes_while_the_rate_limit_allows_nothing_is_served_when_it_does() {
+    let mut two = Two::new();
+    two.ask(two.one, two.ones[0]);
+    two.ask(two.other, two.ones[0]);
+    two.read();
+    two.table.tell(Input::Allowance { download: None, upload: Some(0) });
+    two.table.pass(10);
+    assert!(two.table.reads.is_empty());
+    two.table.tell(Input::Allowance { download: None, upload: Some(u64::from(BLOCK_LENGTH)) });
+    assert_eq!(two.table.reads.len(), 1, "it waits no second time");
+}
+
+#[test]
+fn who_is_let_go_before_its_turn_goes_on_waiting_where_it_was() {
+    let mut two = Two::new();
+    two.ask(two.one, two.ones[0]);
+    two.ask(two.other, two.ones[0]);
+    two.read();
+    two.table.pass(9);
+    two.table.tell(Input::Allowance { download: None, upload: Some(0) });
+    two.ask(two.one, two.ones[1]);
+    two.table.sent(two.one);
+    let two_blocks = u64::from(2 * BLOCK_LENGTH);
+    two.table.tell(Input::Allowance { download: None, upload: Some(two_blocks) });
+    assert_eq!(two.table.reads.len(), 1, "of one, which came before it");
+    two.table.pass(1);
+    assert_eq!(two.table.reads.len(), 2, "and ten seconds after it asked");
+}
+
+#[test]
 fn who_leaves_holds_up_nobody() {
     let mut two = Two::new();
     two.ask(two.one, two.ones[0]);
