@@ -64,11 +64,10 @@ impl Picker {
         if !self.may_have_free(peer, class) {
             return None;
         }
-        if !peer.unchoked {
-            return self.hinted(slot, class, &peer.allowed);
-        }
         self.order.catch_up();
-        let found = if class == Class::Deadline {
+        let found = if !peer.unchoked {
+            self.hinted(slot, class, &peer.allowed)
+        } else if class == Class::Deadline {
             self.soonest(slot)
         } else if self.sequential {
             self.lowest(slot, class)
@@ -86,7 +85,7 @@ impl Picker {
             // What holds a peer back may end with its next block; that it has nothing only with a supply.
             if restricted {
                 peer.held_back = true;
-            } else {
+            } else if peer.unchoked {
                 *peer.barren.get_mut(class) = supplied;
             }
         }
