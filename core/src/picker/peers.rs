@@ -237,6 +237,9 @@ impl Picker {
         }
         if peer.unchoked || peer.allowed.len() < held {
             peer.holds_until = Some(now + BACK_OFF);
+        } else {
+            // It has room again for what it allowed.
+            self.waiting.pending.insert(slot);
         }
         self.release(slot, Asked { piece: block.piece, number, at: now });
         self.arm(slot);

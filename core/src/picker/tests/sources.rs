@@ -52,6 +52,20 @@ fn an_allowed_piece_is_asked_for_while_the_peer_chokes_us() {
 }
 
 #[test]
+fn an_allowed_piece_is_asked_for_once_a_choke_has_emptied_the_queue() {
+    let mut world = World::of_pieces(30);
+    world.tell(Input::Package { package: PackageId(0), pieces: 9..10, tier: Tier::Background });
+    let peer = world.seed(true);
+    world.tell(Input::AllowedFast { peer, piece: PieceIndex(9) });
+    world.tell(Input::Choked { peer });
+    world.wait(SECOND * 2);
+    for block in world.asked(peer) {
+        world.tell(Input::Rejected { peer, block });
+    }
+    assert_eq!(pieces(&world.asked(peer)), [9]);
+}
+
+#[test]
 fn allowed_pieces_are_all_asked_for_within_a_limit_of_open_pieces() {
     let geometry = Geometry::new(16_384, 16_384 * 6).expect("valid");
     let mut world = World::new(Config { pipeline: PipelineLimits::WORKSHOP, ..Config::new(geometry) });
