@@ -65,6 +65,7 @@ impl Picker {
         }
         peer.pipeline.received(now, block.length, &limits);
         peer.fed = true;
+        peer.refuses = false;
         if stood {
             self.requested_bytes -= u64::from(block.length);
         }

@@ -184,7 +184,9 @@ impl Picker {
         let Some(peer) = self.peer(slot) else { return false };
         let fast = peer.pipeline.ahead(OWN_PIECE) >= u64::from(self.geometry.piece_length());
         class != Class::Header
-            && (peer.takes_whole(self.geometry) || fast && self.open.partial(class).len() < MANY_BEGUN)
+            && (peer.takes_whole(self.geometry)
+                || peer.refuses
+                || fast && self.open.partial(class).len() < MANY_BEGUN)
     }
 
     /// An open piece with free blocks that a peer has.
