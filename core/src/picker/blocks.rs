@@ -5,6 +5,7 @@ use super::{
     cell::Cell,
     open::MAX_OPEN,
     peer::{Asked, Pieces},
+    tier::Class,
 };
 use crate::{
     id::{BLOCK_LENGTH, Block, PeerKey, PieceIndex},
@@ -35,7 +36,20 @@ impl Picker {
                 self.cancel(block, number, cell, slot, out);
             }
         }
+        self.leave(slot, block.piece);
         self.fill(slot, out);
+    }
+
+    /// Others may do what a peer leaves that is asked for no more of a piece: take its share of a header, or
+    /// open another where only one that nobody is asked for gives way.
+    fn leave(&mut self, slot: usize, piece: PieceIndex) {
+        if self.open.is_idle(piece) {
+            self.supply_room();
+        }
+        let is_free = self.open.partial_bits(Class::Header).get(piece);
+        if is_free && self.peer(slot).is_some_and(|peer| !peer.is_asked_for(piece)) {
+            self.supply(piece);
+        }
     }
 
     /// Takes out the request that a block answers: one that stands, or was taken back not long ago.
@@ -51,6 +65,7 @@ impl Picker {
         }
         peer.pipeline.received(now, block.length, &limits);
         peer.fed = true;
+        peer.refuses = false;
         if stood {
             self.requested_bytes -= u64::from(block.length);
         }

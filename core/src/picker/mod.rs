@@ -35,8 +35,9 @@
 //! **When it fails.** A choke without BEP 6, a departure, a silence that is long for that peer's pace: the
 //! blocks are free for others, and for a minute are still taken if they come late. A peer that was silent
 //! is *snubbed*, and asked for one block at a time until it sends again. A peer that rejects, or that
-//! unchokes and chokes without sending, is left alone for a second, so that no loop spins. A web server has
-//! half a minute for a block; what it sends unasked is taken if it is missing.
+//! unchokes and chokes without sending, is left alone for a second, so that no loop spins; after a reject it
+//! is asked for a piece that nobody has begun. A web server has half a minute for a block; what it sends
+//! unasked is taken if it is missing.
 //!
 //! **At the end** (`endgame`). When every missing block is asked for, idle peers are asked for those that
 //! they will likely send sooner, or that a stalled peer owes; three at most for each, and the first that

@@ -44,6 +44,11 @@ impl OpenPiece {
     fn partial(&self) -> Option<Class> {
         self.class.filter(|_| self.free > 0)
     }
+
+    /// Whether it is not complete, and nobody is asked for a block of it.
+    const fn is_idle(&self) -> bool {
+        self.missing > 0 && self.asked == 0
+    }
 }
 
 /// All open pieces, found by index in O(1). Their buffers are used again and again.
@@ -143,6 +148,11 @@ impl OpenPieces {
                 && open.missing > 0
                 && (open.spared == 0 || open.class.is_none())
         })
+    }
+
+    /// Whether `piece` is open and not complete, and nobody is asked for a block of it.
+    pub(super) fn is_idle(&self, piece: PieceIndex) -> bool {
+        self.find(piece).is_some_and(OpenPiece::is_idle)
     }
 
     /// Opens `piece`, which has `blocks` blocks, if there is a place for one more.
@@ -275,7 +285,7 @@ impl OpenPieces {
     pub(super) fn idle(&mut self) -> Option<PieceIndex> {
         let mut best = None;
         for _ in 0..IDLE_LOOK.min(self.count) {
-            let Some(open) = self.next_in_turn().filter(|open| open.missing > 0 && open.asked == 0) else {
+            let Some(open) = self.next_in_turn().filter(|open| open.is_idle()) else {
                 continue;
             };
             let urgency = open.class.map_or(0, |class| CLASSES - class as usize);

@@ -80,6 +80,9 @@ pub(super) struct Peer {
     pub(super) holds_until: Option<Instant>,
     /// Whether a block came since the last unchoke.
     pub(super) fed: bool,
+    /// Whether it rejected a request while it served us, and has sent nothing since: it may lack what it
+    /// says it has.
+    pub(super) refuses: bool,
     /// The piece it was last asked for.
     pub(super) current: Option<PieceIndex>,
     /// The pieces that it would rather send, and those that it sends while it chokes us (BEP 6).
@@ -105,6 +108,7 @@ impl Peer {
             pipeline: Pipeline::new(limits.start),
             holds_until: None,
             fed: false,
+            refuses: false,
             current: None,
             suggested: Vec::new(),
             allowed: Vec::new(),

@@ -234,9 +234,16 @@ impl Picker {
             peer.allowed.retain(|allowed| *allowed != block.piece);
         } else if peer.source != Source::Web {
             peer.pipeline.narrow();
+            // A piece of which it sends no more would keep it from all others.
+            peer.refuses = true;
+            peer.current = None;
+            peer.suggested.retain(|suggested| *suggested != block.piece);
         }
         if peer.unchoked || peer.allowed.len() < held {
             peer.holds_until = Some(now + BACK_OFF);
+        } else {
+            // It has room again for what it allowed.
+            self.waiting.pending.insert(slot);
         }
         self.release(slot, Asked { piece: block.piece, number, at: now });
         self.arm(slot);

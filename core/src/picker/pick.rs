@@ -64,11 +64,10 @@ impl Picker {
         if !self.may_have_free(peer, class) {
             return None;
         }
-        if !peer.unchoked {
-            return self.hinted(slot, class, &peer.allowed);
-        }
         self.order.catch_up();
-        let found = if class == Class::Deadline {
+        let found = if !peer.unchoked {
+            self.hinted(slot, class, &peer.allowed)
+        } else if class == Class::Deadline {
             self.soonest(slot)
         } else if self.sequential {
             self.lowest(slot, class)
@@ -86,7 +85,7 @@ impl Picker {
             // What holds a peer back may end with its next block; that it has nothing only with a supply.
             if restricted {
                 peer.held_back = true;
-            } else {
+            } else if peer.unchoked {
                 *peer.barren.get_mut(class) = supplied;
             }
         }
@@ -185,7 +184,9 @@ impl Picker {
         let Some(peer) = self.peer(slot) else { return false };
         let fast = peer.pipeline.ahead(OWN_PIECE) >= u64::from(self.geometry.piece_length());
         class != Class::Header
-            && (peer.takes_whole(self.geometry) || fast && self.open.partial(class).len() < MANY_BEGUN)
+            && (peer.takes_whole(self.geometry)
+                || peer.refuses
+                || fast && self.open.partial(class).len() < MANY_BEGUN)
     }
 
     /// An open piece with free blocks that a peer has.

@@ -149,6 +149,26 @@ fn bad_input_17_a_loop_of_rejects_does_not_spin() {
 }
 
 #[test]
+fn bad_input_17_a_peer_that_rejects_the_rest_of_a_piece_is_asked_for_others() {
+    let geometry = Geometry::new(16_384 * 32, 16_384 * 96).expect("valid");
+    let mut world = World::new(Config::new(geometry));
+    let peer = world.seed(true);
+    let spoilt = world.asked(peer)[0].piece;
+    world.answer(peer);
+    for _ in 0..60 {
+        while let Some(block) = world.asked(peer).first().copied() {
+            if block.piece == spoilt {
+                world.tell(Input::Rejected { peer, block });
+            } else {
+                world.answer(peer);
+            }
+        }
+        world.wait(SECOND);
+    }
+    assert_eq!(world.picker.have().count(), 2);
+}
+
+#[test]
 fn bad_input_18_a_silent_peer_is_snubbed_and_its_blocks_are_free() {
     let mut world = World::of_pieces(2);
     let silent = world.leecher(&[0]);

@@ -79,7 +79,8 @@ impl World {
         let class = self.class(block.piece);
         assert!(class.is_some(), "asked for what is skipped");
         let other = self.other(peer).clone();
-        if self.picker.is_crowded() || !other.unchoked {
+        let is_limited = self.config.pipeline.open_pieces_per_peer != u32::MAX;
+        if is_limited || self.picker.is_crowded() || !other.unchoked {
             return;
         }
         let free = self.free_for(&other);
@@ -163,21 +164,20 @@ impl World {
     /// Nobody who could be asked for more goes idle, and nobody is full of the background while something
     /// urgent is free for it.
     fn check_nothing_waits(&self) {
-        let limited = self.config.pipeline.open_pieces_per_peer != u32::MAX;
-        if limited || self.budget < u64::from(BLOCK_LENGTH) || self.picker.is_crowded() {
+        if self.budget < u64::from(BLOCK_LENGTH) {
             return;
         }
-        for other in self.peers.iter().filter(|other| other.unchoked && other.interested) {
+        for other in self.peers.iter().filter(|other| other.interested) {
             let Some(stats) = self.picker.peer_stats(other.key) else { continue };
             let Some(known) = self.picker.peer(other.key.index()) else { continue };
             if known.holds_until.is_some() || other.source == Source::Web && stats.queue > 0 {
                 continue;
             }
-            let free = self.free_for(other);
-            let mut free = free.iter().filter(|block| self.class(block.piece) != Some(Class::Header));
+            let mut free = self.free_for(other);
+            free.retain(|block| self.may_ask(other, block.piece));
             if stats.queue < stats.depth {
-                assert_eq!(free.next(), None, "{:?} is idle", other.key);
-            } else if free.any(|block| self.class(block.piece) < Some(Class::Background)) {
+                assert_eq!(free.first(), None, "{:?} is idle", other.key);
+            } else if other.unchoked && free.iter().any(|block| self.is_urgent(block.piece)) {
                 let victim = other.asked.iter().find(|asked| {
                     let cell = self.picker.open.cell(asked.piece, asked.begin / BLOCK_LENGTH);
                     self.class(asked.piece) == Some(Class::Background)
@@ -186,6 +186,19 @@ impl World {
                 assert_eq!(victim, None, "more urgent blocks are free for {:?}", other.key);
             }
         }
+    }
+
+    fn is_urgent(&self, piece: PieceIndex) -> bool {
+        self.class(piece).is_some_and(|class| Class::PRE_EMPTING.contains(&class))
+    }
+
+    /// Whether no limit keeps a peer from being asked for a piece of which blocks are free.
+    fn may_ask(&self, other: &Other, piece: PieceIndex) -> bool {
+        let has_room = self.picker.open.is_open(piece)
+            || !self.picker.is_crowded()
+            || self.picker.open.clone().idle().is_some();
+        let class = self.class(piece);
+        has_room && class.is_some_and(|class| self.picker.may_ask(other.key.index(), class, piece))
     }
 
     /// Whether some block of a piece is here or asked for.

@@ -111,11 +111,14 @@ proptest! {
         endgame_peers in 1_u32..=3,
         crowded in any::<bool>(),
         rest in 0_u8..5,
+        limited in any::<bool>(),
     ) {
         let length = (pieces * 65_536).saturating_sub(short).max(1);
         let geometry = Geometry::new(65_536, length).expect("valid");
         let padding = if padded { vec![20_000..70_000, 100_000..200_000, 262_144..400_000] } else { vec![] };
-        let mut world = World::new(Config { padding, endgame_peers, tier: tier(rest), ..Config::new(geometry) });
+        let pipeline = if limited { PipelineLimits::WORKSHOP } else { PipelineLimits::default() };
+        let config = Config { padding, endgame_peers, tier: tier(rest), pipeline, ..Config::new(geometry) };
+        let mut world = World::new(config);
         if crowded {
             world.picker.open_limit = 2;
         }

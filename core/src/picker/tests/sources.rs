@@ -52,6 +52,34 @@ fn an_allowed_piece_is_asked_for_while_the_peer_chokes_us() {
 }
 
 #[test]
+fn an_allowed_piece_is_asked_for_once_a_choke_has_emptied_the_queue() {
+    let mut world = World::of_pieces(30);
+    world.tell(Input::Package { package: PackageId(0), pieces: 9..10, tier: Tier::Background });
+    let peer = world.seed(true);
+    world.tell(Input::AllowedFast { peer, piece: PieceIndex(9) });
+    world.tell(Input::Choked { peer });
+    world.wait(SECOND * 2);
+    for block in world.asked(peer) {
+        world.tell(Input::Rejected { peer, block });
+    }
+    assert_eq!(pieces(&world.asked(peer)), [9]);
+}
+
+#[test]
+fn allowed_pieces_are_all_asked_for_within_a_limit_of_open_pieces() {
+    let geometry = Geometry::new(16_384, 16_384 * 6).expect("valid");
+    let mut world = World::new(Config { pipeline: PipelineLimits::WORKSHOP, ..Config::new(geometry) });
+    let peer = world.join(true);
+    world.tell(Input::HaveAll { peer });
+    for piece in (0..6).map(PieceIndex) {
+        world.tell(Input::AllowedFast { peer, piece });
+    }
+    assert_eq!(world.asked(peer).len(), 3);
+    while world.answer(peer) {}
+    assert!(world.picker.is_complete());
+}
+
+#[test]
 fn an_allowed_piece_that_is_rejected_is_allowed_no_longer() {
     let mut world = World::of_pieces(30);
     let peer = world.join(true);

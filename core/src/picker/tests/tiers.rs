@@ -27,6 +27,15 @@ fn deep_seed(world: &mut World) -> PeerKey {
     peer
 }
 
+/// A seed that queues few requests.
+fn brief(world: &mut World, requests: u32) -> PeerKey {
+    let peer = world.join(true);
+    world.tell(Input::RequestLimit { peer, requests });
+    world.tell(Input::HaveAll { peer });
+    world.tell(Input::Unchoked { peer });
+    peer
+}
+
 #[test]
 fn skipped_pieces_are_not_asked_for_and_do_not_interest() {
     let mut world = World::of_pieces(4);
@@ -195,6 +204,18 @@ fn a_header_pre_empts_nobody_and_is_spread_over_three_peers() {
 }
 
 #[test]
+fn the_share_of_a_header_that_a_peer_leaves_is_anothers() {
+    let geometry = Geometry::new(16_384 * 12, 16_384 * 12).expect("valid");
+    let mut world = World::new(Config { tier: Tier::Header, ..Config::new(geometry) });
+    let peers: Vec<PeerKey> = (0..3).map(|_| brief(&mut world, 1)).collect();
+    let other = world.seed(true);
+    assert!(world.asked(other).is_empty(), "three peers at most");
+    world.tell(Input::Choked { peer: peers[0] });
+    world.answer(peers[0]);
+    assert_eq!(world.asked(other).len(), 4);
+}
+
+#[test]
 fn a_deadline_outranks_tiers_and_rarity_the_soonest_first() {
     let mut world = World::of_pieces(9);
     set(&mut world, URGENT, 2..3, Tier::LobbyUrgent);
@@ -248,6 +269,19 @@ fn the_workshop_opens_three_pieces_a_peer_and_five_in_all() {
         }
     }
     world.finish();
+}
+
+#[test]
+fn a_piece_that_nobody_is_asked_for_any_more_gives_way_to_another() {
+    let geometry = Geometry::new(65_536, 65_536 * 2).expect("valid");
+    let pipeline = PipelineLimits { open_pieces: 1, ..PipelineLimits::default() };
+    let mut world = World::new(Config { pipeline, ..Config::new(geometry) });
+    let first = brief(&mut world, 2);
+    let other = world.leecher(&[1 - world.peers[0].asked[0].piece.0]);
+    assert!(world.asked(other).is_empty(), "there is no room");
+    world.tell(Input::Choked { peer: first });
+    while world.answer(first) {}
+    assert_eq!(world.asked(other).len(), 4);
 }
 
 #[test]
