@@ -20,7 +20,7 @@ use core::{cmp::Reverse, convert::Infallible, time::Duration};
 
 /// The shortest time for an answer or a turn: less would be a busy loop, and no peer is so quick.
 const MIN_WAIT: Duration = Duration::from_secs(1);
-/// How often turns grow at most: the longest is 1024 times the first.
+/// How often the turns of a peer grow at most: the longest is 1024 times the first.
 const MAX_DOUBLINGS: u32 = 10;
 
 /// What did no harm, but should not have happened.
@@ -53,8 +53,6 @@ pub struct Exchange {
     attempt: Option<Attempt>,
     /// Several peers had a part in something that was wrong or took too long: one at a time from now on.
     wary: bool,
-    /// How many turns were cut short.
-    turns: u32,
     /// The next attempt starts no earlier.
     pause_until: Instant,
     counters: Counters,
@@ -79,7 +77,6 @@ impl Exchange {
             deadlines: Deadlines::default(),
             attempt: None,
             wary: false,
-            turns: 0,
             pause_until: Instant::ZERO,
             counters: Counters::default(),
         }
@@ -274,12 +271,15 @@ impl Exchange {
 
     /// The attempt starts, or its turn is over.
     fn attempt_is_due(&mut self, now: Instant) {
-        let turn_end = self.turn_end(now);
+        let Some(alone) = self.attempt.as_ref().map(|attempt| attempt.alone) else { return };
+        let turn_end = self.turn_end(now, alone);
         let Some(attempt) = &mut self.attempt else { return };
-        let (is_start, alone) = (attempt.due == Some(attempt.start), attempt.alone);
+        let is_start = attempt.due == Some(attempt.start);
         attempt.due = turn_end;
         if !is_start && self.is_anyone_else_ready(now) {
-            self.turns = self.turns.saturating_add(1);
+            if let Some(peer) = alone.and_then(|alone| self.peers.get_mut(alone)) {
+                peer.lost_turns = peer.lost_turns.saturating_add(1);
+            }
             self.wary = true;
             self.begin(now, alone);
         }
@@ -327,8 +327,11 @@ impl Exchange {
             .filter_map(|(key, peer)| Some((key, peer.claim?)))
             .collect();
         let choice = if self.wary {
-            let drawn = self.random.below(ready.len() as u32);
-            ready.get(drawn as usize).map(|(key, size)| (Some(*key), *size))
+            // Of two, who lost fewer turns: nobody is left out, and those who drip come to wait for the others.
+            let drawn = [0; 2].map(|_| self.random.below(ready.len() as u32) as usize);
+            let lost = |key| self.peers.get(key).map(|peer| peer.lost_turns);
+            let drawn = drawn.into_iter().filter_map(|drawn| ready.get(drawn));
+            drawn.min_by_key(|(key, _)| lost(*key)).map(|(key, size)| (Some(*key), *size))
         } else {
             majority(&ready).map(|size| (None, size))
         };
@@ -338,7 +341,7 @@ impl Exchange {
             self.drop_attempt();
         }
         let start = self.pause_until.max(now);
-        let due = if start > now { Some(start) } else { self.turn_end(now) };
+        let due = if start > now { Some(start) } else { self.turn_end(now, alone) };
         self.attempt = Some(Attempt::new(size, alone, start, due));
     }
 
@@ -400,8 +403,9 @@ impl Exchange {
         }
     }
 
-    fn turn_end(&self, now: Instant) -> Option<Instant> {
-        after(now, self.limits.turn.saturating_mul(1 << self.turns.min(MAX_DOUBLINGS)))
+    fn turn_end(&self, now: Instant, alone: Option<PeerKey>) -> Option<Instant> {
+        let lost = alone.and_then(|alone| self.peers.get(alone)).map_or(0, |peer| peer.lost_turns);
+        after(now, self.limits.turn.saturating_mul(1 << lost.min(MAX_DOUBLINGS)))
     }
 }
 

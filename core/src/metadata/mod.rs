@@ -14,9 +14,10 @@
 //!
 //! **Patience.** A peer that rejects, or leaves a request unanswered, rests for a minute; its blocks are
 //! asked of others. An attempt that nobody is left for gives way to another, and so does one that takes
-//! longer than its turn while others wait; each turn is twice as long as the one before, so a slow peer that
-//! is honest gets through in the end. A new attempt begins with nothing, and three seconds later, so no peer
-//! is asked for the same block at shorter intervals.
+//! longer than its turn while others wait. A peer that lost its turn so has twice as long in its next, so one
+//! that is slow but honest gets through in the end, and a crowd that drips holds up nobody for longer than
+//! a turn or so each. A new attempt begins with nothing, and three seconds later, so no peer is asked for the same
+//! block at shorter intervals.
 //!
 //! **Giving.** Who asks gets three dictionaries' worth at most, in a queue and at a pace; what does not fit
 //! is rejected, and who keeps asking then is to blame.
@@ -102,8 +103,8 @@ pub struct Limits {
     /// How long no block is asked for again of the same peer. 3 s, as libtorrent.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub repeat_after: Duration,
-    /// How long the first attempt may take while peers wait that have no part in it; the next may take twice
-    /// as long. 30 s.
+    /// How long an attempt may take while peers wait that have no part in it; the next of the same peer may
+    /// take twice as long. 30 s.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub turn: Duration,
     /// How often a peer may have each block of ours, on average. 3, as libtorrent.

@@ -16,6 +16,8 @@ pub(super) struct Peer {
     asked: Vec<Asked>,
     /// Until when it is asked for nothing.
     rests_until: Option<Instant>,
+    /// How often its turn to give everything alone was cut short.
+    pub(super) lost_turns: u32,
     /// It did wrong: it is not talked to, nor listened to.
     pub(super) blamed: bool,
     /// Its requests that wait.
@@ -42,6 +44,7 @@ impl Peer {
             claim: None,
             asked: Vec::new(),
             rests_until: None,
+            lost_turns: 0,
             blamed: false,
             queue: VecDeque::new(),
             given: 0,

@@ -277,6 +277,35 @@ fn bad_input_21_a_drip_of_a_false_length_loses_its_turn() {
 }
 
 #[test]
+fn bad_input_21_a_crowd_that_drips_costs_a_turn_or_so_each() {
+    for seed in 0..8 {
+        let mut world = World::new(SIZE);
+        world.exchange = Exchange::new(world.config(), [seed; 32]);
+        let drips: Vec<PeerKey> = (0..12).map(|_| world.key()).collect();
+        let honest = world.key();
+        drips.iter().for_each(|drip| drop(world.joins(*drip, METADATA_MAX)));
+        world.joins(honest, SIZE);
+        let mut owed = Vec::new();
+        while world.exchange.info().is_none() && world.now < Instant::ZERO + 3600 * SECOND {
+            let now = world.now;
+            let delay = |peer| if peer == honest { Duration::ZERO } else { 8 * SECOND };
+            let due = |(peer, piece)| (now + delay(peer), peer, piece);
+            owed.extend(core::mem::take(&mut world.pending).into_iter().map(due));
+            for (_, peer, piece) in owed.extract_if(.., |(at, ..)| *at <= now).collect::<Vec<_>>() {
+                if peer == honest {
+                    world.sends(peer, piece);
+                } else {
+                    let data = Bytes::from(vec![0; BLOCK_LENGTH as usize]);
+                    world.input(Input::Data { peer, piece, total_size: METADATA_MAX, data });
+                }
+            }
+            world.pass(SECOND);
+        }
+        assert!(world.exchange.info().is_some(), "not within an hour");
+    }
+}
+
+#[test]
 fn bad_input_21_reject_loops_cost_two_requests_a_minute() {
     let mut world = World::new(SIZE);
     let peer = world.key();
