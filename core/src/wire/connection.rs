@@ -126,6 +126,8 @@ pub struct Connection {
     extended: ExtendedHandshake,
     last_received: Instant,
     last_sent: Instant,
+    /// When the driver last got rid of something, or had nothing yet.
+    last_taken: Instant,
     /// Whether the start of a message still pins the driver's buffer.
     unsettled: bool,
     /// Whether a message came that ends the time for a bitfield.
@@ -162,6 +164,8 @@ impl PerMinute {
 enum Timer {
     /// The peer was silent for [`IDLE`].
     Idle,
+    /// The peer took nothing of what is on its way for [`IDLE`].
+    Unread,
     /// We were silent for [`KEEP_ALIVE`].
     KeepAlive,
     /// The start of a message has waited for [`SETTLE`].
@@ -189,6 +193,7 @@ impl Connection {
             extended: ExtendedHandshake::default(),
             last_received: now,
             last_sent: now,
+            last_taken: now,
             unsettled: false,
             begun: false,
             keep_alives: PerMinute::new(now),
@@ -345,6 +350,13 @@ impl Connection {
             count(&mut self.counters.misuse);
             return Ok(());
         }
+        self.put(now, message, out)
+    }
+
+    fn put(&mut self, now: Instant, message: Message, out: &mut Outbox<Action>) -> Result<(), Error> {
+        if self.outgoing.in_flight() == 0 {
+            self.last_taken = now;
+        }
         let before = out.len();
         let result = self.outgoing.send(message, out);
         self.note_sent(now, before, out);
@@ -363,6 +375,9 @@ impl Connection {
 
     fn sent(&mut self, now: Instant, bytes: usize, out: &mut Outbox<Action>) {
         let before = out.len();
+        if bytes > 0 {
+            self.last_taken = now;
+        }
         if !self.outgoing.sent(bytes, out) {
             count(&mut self.counters.misuse);
         }
@@ -378,14 +393,11 @@ impl Connection {
     fn serve(&mut self, now: Instant, timer: Timer, out: &mut Outbox<Action>) -> Result<(), Error> {
         match timer {
             Timer::Idle => Err(Error::Peer(PeerMisbehaved::Idle)),
+            Timer::Unread => Err(Error::Peer(PeerMisbehaved::NotReading)),
             Timer::KeepAlive => {
                 self.last_sent = now;
                 // What is in flight keeps the connection alive as well, when it goes.
-                if self.outgoing.in_flight() > 0 {
-                    Ok(())
-                } else {
-                    self.outgoing.send(Message::KeepAlive, out)
-                }
+                if self.outgoing.in_flight() > 0 { Ok(()) } else { self.put(now, Message::KeepAlive, out) }
             }
             Timer::Settle => {
                 self.frames.settle();
@@ -398,9 +410,10 @@ impl Connection {
     /// The timer that is due first.
     fn next_timer(&self) -> (Instant, Timer) {
         let idle = (self.last_received + IDLE, Timer::Idle);
+        let unread = (self.outgoing.in_flight() > 0).then_some((self.last_taken + IDLE, Timer::Unread));
         let keep_alive = (self.last_sent + KEEP_ALIVE, Timer::KeepAlive);
         let settle = self.unsettled.then_some((self.last_received + SETTLE, Timer::Settle));
-        [Some(keep_alive), settle]
+        [unread, Some(keep_alive), settle]
             .into_iter()
             .flatten()
             .fold(idle, |first, timer| if timer.0 < first.0 { timer } else { first })
@@ -446,7 +459,7 @@ impl Machine for Connection {
             return Err(error);
         }
         let now = self.clock.advance(now);
-        // Each timer moves on when it is served, so three rounds serve them all.
+        // Each timer moves on when it is served, so a few rounds serve them all.
         loop {
             let (at, timer) = self.next_timer();
             if at > now {
@@ -467,6 +480,7 @@ impl Timer {
     const fn name(self) -> &'static str {
         match self {
             Self::Idle => "idle",
+            Self::Unread => "unread",
             Self::KeepAlive => "keep-alive",
             Self::Settle => "settle",
         }

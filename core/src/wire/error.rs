@@ -65,7 +65,7 @@ pub enum PeerMisbehaved {
     /// Not a byte for [`IDLE`](super::IDLE).
     #[error("silent for too long")]
     Idle,
-    /// It does not read what it asked for.
+    /// It does not read what it asked for: too much waits for it, or some of it for [`IDLE`](super::IDLE).
     #[error("it does not read")]
     NotReading,
 }

@@ -6,7 +6,8 @@ use core::time::Duration;
 /// We send a keep-alive when we have sent nothing for so long. BEP 3: generally every two minutes.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(110);
 
-/// A peer that sends not a byte for so long is gone: two minutes and a bit for the network.
+/// A peer that sends not a byte for so long is gone: two minutes and a bit for the network. So is one that takes
+/// not a byte of what is on its way to it.
 pub const IDLE: Duration = Duration::from_secs(150);
 
 /// More keep-alives than this within a minute are a flood: real peers send one.

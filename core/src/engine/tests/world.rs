@@ -330,7 +330,10 @@ impl World {
     }
 
     fn send(&mut self, host: usize, stream: StreamId, data: &Bytes) {
-        let Some(wire) = self.hosts[host].wires.get(&stream).copied() else { return };
+        let Some(wire) = self.hosts[host].wires.get(&stream).copied() else {
+            // A stranger reads whatever it is told.
+            return self.later(host, WIRE, Input::Sent { stream, bytes: data.len() });
+        };
         let connection = &mut self.connections[wire.connection];
         if connection.is_dead() {
             return;

@@ -1,7 +1,7 @@
 //! What goes out: the window and the queue behind it (law 10).
 
 use super::*;
-use crate::wire::{PeerMisbehaved, SEND_WINDOW_MIN};
+use crate::wire::{IDLE, PeerMisbehaved, SEND_WINDOW_MIN};
 use proptest::prelude::*;
 
 #[test]
@@ -55,6 +55,22 @@ fn a_peer_that_does_not_read_is_given_up() {
     assert_eq!(world.input(Input::Send(Message::Choke)), error);
     assert_eq!((world.connection.memory(), world.connection.credit()), (0, 0));
     assert_eq!(world.input(Input::Sent(64)), error);
+}
+
+#[test]
+fn bad_input_24_a_peer_that_takes_nothing_for_150_s_is_given_up_though_it_talks() {
+    let mut world = World::new(config());
+    let talk = |world: &mut World, after| {
+        world.timeout(after).and_then(|_| world.receive(wire([Message::Interested])))
+    };
+    talk(&mut world, IDLE - SECOND).expect("nothing is on its way to it");
+    world.input(Input::Send(piece(0, &[1; 16 * 1024]))).expect("alive");
+    talk(&mut world, IDLE - SECOND).expect("it has a second left");
+    world.input(Input::Sent(1)).expect("alive");
+    talk(&mut world, IDLE - SECOND).expect("it took something");
+    // What comes behind it is no news.
+    world.input(Input::Send(piece(1, &[1]))).expect("alive");
+    assert_eq!(talk(&mut world, SECOND), Err(Error::Peer(PeerMisbehaved::NotReading)));
 }
 
 #[test]
