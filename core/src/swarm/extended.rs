@@ -130,7 +130,8 @@ impl Swarm {
         if let (Phase::Running, Some(requests)) = (self.phase, handshake.reqq) {
             self.pick(now, picker::Input::RequestLimit { peer: key, requests }, out);
         }
-        if ids.metadata.is_some() && (before.metadata.is_none() || sized) {
+        // BEP 27: the metadata of a private torrent is known, and shown to nobody.
+        if !self.info.private && ids.metadata.is_some() && (before.metadata.is_none() || sized) {
             let metadata_size = handshake.metadata_size;
             self.exchange(now, metadata::Input::PeerJoined { peer: key, metadata_size }, out);
         }

@@ -254,6 +254,21 @@ fn two_that_want_nothing_part() {
 }
 
 #[test]
+fn nobody_is_asked_for_the_metadata_of_a_private_torrent() {
+    let mut table = Table::new(true);
+    let (mut setup, _) = super::setup_of(true);
+    if let Torrent::Content(content) = &mut setup.torrent {
+        content.info.private = true;
+    }
+    table.swarm = Swarm::new(setup, [1; 32]);
+    table.tell(Input::Start);
+    let peer = join(&mut table);
+    let said = table.hear(peer, &extended(0, b"d1:md11:ut_metadatai9ee13:metadata_sizei100ee"));
+    let told: Vec<u8> = extensions(&said).into_iter().map(|(id, _)| id).collect();
+    assert!(told.is_empty(), "it is known, and not shown to anybody: {told:?}");
+}
+
+#[test]
 fn who_asks_for_the_peers_or_the_metadata_of_a_private_torrent_gets_nothing() {
     for private in [false, true] {
         let mut table = Table::new(true);
