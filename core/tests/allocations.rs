@@ -115,6 +115,7 @@ impl Host {
     fn new(complete: bool) -> Self {
         let mut config = Config { progress_interval: None, ..Config::default() };
         config.limits.inbound_handshakes_per_address = 1000;
+        config.limits.connections_per_address = 1000;
         let mut host = Self {
             engine: Engine::new(config, [3; 32]),
             out: Outbox::new(),

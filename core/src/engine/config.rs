@@ -64,6 +64,9 @@ pub struct Limits {
     /// Peers of one torrent. With so many, none is dialled, and who dials us takes the place of an idle one
     /// of lower priority (BEP 40) or is refused.
     pub connections_per_torrent: usize,
+    /// Peers of one torrent that dialled us from one address (of IPv6: from one /64). Households share one, and
+    /// so do customers of some providers. Loopback is without limit.
+    pub connections_per_address: usize,
     /// Dials under way.
     pub dials: usize,
     /// Accepted streams whose handshake is not done.
@@ -80,6 +83,7 @@ impl Default for Limits {
             torrents: 10_000,
             connections: 500,
             connections_per_torrent: 100,
+            connections_per_address: 8,
             dials: 50,
             inbound_handshakes: 50,
             inbound_handshakes_per_address: 10,

@@ -90,7 +90,12 @@ impl Engine {
     pub(super) fn place_for(&mut self, now: Instant, id: TorrentId, stream: StreamId) -> Option<Place> {
         let newcomer = self.streams.slab.get(stream)?;
         let torrent = self.torrents.get(id)?;
-        if newcomer.outgoing || torrent.swarm.peers() < self.config.limits.connections_per_torrent {
+        let (limits, ip) = (&self.config.limits, newcomer.remote.ip());
+        let crowds = self.streams.neighbours(id, ip) >= limits.connections_per_address;
+        if crowds && !newcomer.outgoing && !ip.is_loopback() {
+            return None;
+        }
+        if newcomer.outgoing || torrent.swarm.peers() < limits.connections_per_torrent {
             return Some(Place::Free);
         }
         if now < torrent.next_displacement {

@@ -12,7 +12,7 @@ use crate::{
 use alloc::{boxed::Box, collections::BTreeMap};
 use core::{
     mem,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
 };
 
 /// A stream that the driver knows.
@@ -101,6 +101,8 @@ pub(super) struct Streams {
     /// Accepted streams in their handshake, in all and by address.
     pub(super) inbound: usize,
     inbound_by_address: BTreeMap<IpAddr, usize>,
+    /// Accepted streams that are part of a swarm, by where they come from.
+    neighbours: BTreeMap<(TorrentId, IpAddr), usize>,
     /// Those that are part of a swarm.
     pub(super) ranking: Ranking,
 }
@@ -112,6 +114,11 @@ impl Streams {
 
     pub(super) fn inbound_from(&self, address: IpAddr) -> usize {
         self.inbound_by_address.get(&address).copied().unwrap_or(0)
+    }
+
+    /// How many peers of a torrent dialled us from where this address is.
+    pub(super) fn neighbours(&self, torrent: TorrentId, address: IpAddr) -> usize {
+        self.neighbours.get(&(torrent, site(address))).copied().unwrap_or(0)
     }
 
     pub(super) fn insert(&mut self, stream: Stream) -> StreamId {
@@ -158,7 +165,15 @@ impl Streams {
     fn count(&mut self, stage: &Stage, outgoing: bool, remote: SocketAddr, enters: bool) {
         let step = |count: &mut usize| *count = if enters { *count + 1 } else { *count - 1 };
         match stage {
-            Stage::Joining { .. } | Stage::Joined { .. } => {}
+            Stage::Joining { .. } | Stage::Joined { .. } if outgoing => {}
+            Stage::Joining { torrent } | Stage::Joined { torrent, .. } => {
+                let key = (*torrent, site(remote.ip()));
+                let count = self.neighbours.entry(key).or_default();
+                step(count);
+                if *count == 0 {
+                    self.neighbours.remove(&key);
+                }
+            }
             Stage::Dialling { .. } | Stage::Securing { .. } | Stage::Handshaking { .. } if outgoing => {
                 step(&mut self.dials);
             }
@@ -171,5 +186,13 @@ impl Streams {
                 }
             }
         }
+    }
+}
+
+/// What one host is likely to have to itself: an address of IPv4, a /64 of IPv6.
+fn site(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }

@@ -186,6 +186,35 @@ fn who_has_just_come_stays() {
 }
 
 #[test]
+fn bad_input_24_one_host_under_many_names_takes_few_places() {
+    let (mut world, info) = seeding(places(100));
+    let at = |ip: &str, port: u16| SocketAddr::new(ip.parse().expect("an address"), port);
+    // A host of IPv6 has all addresses of a /64.
+    for (one, another) in [("203.0.113.1", "203.0.113.1"), ("2001:db8::1", "2001:db8::abcd:1")] {
+        let before = present(&world).len();
+        for port in 1..20 {
+            dial_in(&mut world, &info, at(if port % 2 == 0 { one } else { another }, port), &[]);
+        }
+        assert_eq!(present(&world).len(), before + 8);
+    }
+    let others = ["203.0.113.2", "2001:db8:0:1::1"];
+    for other in others {
+        dial_in(&mut world, &info, at(other, 1), &[]);
+    }
+    assert_eq!(present(&world).len(), 18);
+    // The places of those who left can be had again, and on one machine anybody may try things out.
+    let first = world.strangers[0];
+    world.input(HOST, Input::Closed { stream: first, error: None });
+    dial_in(&mut world, &info, at("203.0.113.1", 99), &[]);
+    dial_in(&mut world, &info, at("203.0.113.1", 100), &[]);
+    assert_eq!(present(&world).len(), 18);
+    for port in 1..20 {
+        dial_in(&mut world, &info, at("127.0.0.1", port), &[]);
+    }
+    assert_eq!(present(&world).len(), 37);
+}
+
+#[test]
 fn a_torrent_gives_away_one_place_in_ten_seconds() {
     let (mut world, info) = leecher();
     let from = addresses(5);
