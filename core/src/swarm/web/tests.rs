@@ -1,6 +1,8 @@
 //! A swarm, and a web server in memory that does what a test wants.
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the few actions that it is about")]
 
+mod lacks;
+
 use super::{
     WebSeedEnd,
     end::{RETRY_FIRST, RETRY_REFUSED, RETRY_WISHED},
@@ -354,6 +356,8 @@ struct World {
     content: Vec<u8>,
     /// Whether the server knows ranges.
     ranges: bool,
+    /// The files that the server does not have, by their URLs.
+    lacks: fn(&str) -> bool,
     /// Whether the server spoils each body.
     corrupt: bool,
     /// The longest part of a body.
@@ -418,6 +422,7 @@ impl World {
             now: Instant::ZERO,
             content,
             ranges: true,
+            lacks: |_| false,
             corrupt: false,
             cut: 20_000,
             fetches: Vec::new(),
@@ -499,6 +504,9 @@ impl World {
         let (start, end) = self.file(&fetch.request.url);
         let content_range = ContentRange { first, last, total: Some((end - start) as u64) };
         let head = match self.ranges {
+            _ if (self.lacks)(&fetch.request.url) => {
+                Head { status: 404, content_range: None, retry_after: None }
+            }
             true => Head { status: 206, content_range: Some(content_range), retry_after: None },
             false => Head { status: 200, content_range: None, retry_after: None },
         };
