@@ -14,7 +14,8 @@
 //! rate limit and the memory for blocks were spent on, so the driver gets credit for it bit by bit.
 //!
 //! A seed that fails rests: ten seconds at first, twice as long each time; or as long as it asks for. One
-//! that lacks a file is asked for the others. One that alone sent a piece with a wrong hash is not asked again.
+//! that lacks a file is asked for the others, and so is one that alone sent a piece with a wrong hash; at the
+//! second such file it is not asked again.
 
 mod address;
 mod end;
@@ -76,6 +77,8 @@ struct WebSeed {
     lacks: Option<Lacks>,
     /// Files in a row that it lacked.
     misses: u32,
+    /// Whether it alone sent a corrupt piece.
+    corrupt: bool,
     /// Failures in a row.
     failures: u32,
     /// Since it was last gone.
@@ -213,6 +216,7 @@ impl Swarm {
             whole_files: false,
             lacks: None,
             misses: 0,
+            corrupt: false,
             failures: 0,
             downloaded_bytes: 0,
         });
@@ -377,7 +381,7 @@ impl Swarm {
         let is_over = matches!(what, Fetched::End | Fetched::Failed(_));
         let result = match what {
             Fetched::Head(head) => self.on_head(index, fetch, head, out),
-            Fetched::Body(data) => self.on_body(now, fetch, data, out),
+            Fetched::Body(data) => self.on_body(now, index, fetch, data, out),
             Fetched::End => self.on_end(now, index, fetch, out),
             Fetched::Failed(error) => Err(WebSeedEnd::Fetch(error)),
         };
@@ -424,6 +428,7 @@ impl Swarm {
     fn on_body(
         &mut self,
         now: Instant,
+        index: usize,
         fetch: FetchKey,
         data: Bytes,
         out: &mut Outbox<Action>,
@@ -435,7 +440,7 @@ impl Swarm {
         let Some(run) = self.web.run_mut(fetch) else { return Ok(()) };
         if run.is_whole_file() {
             let rest = run.rest();
-            if !rest.is_empty() && !self.lacks_any(rest) {
+            if !rest.is_empty() && !self.wants_any(index, rest) {
                 out.push(Action::CancelFetch(FetchToken::of(fetch)));
                 let fetch = self.web.renew(fetch);
                 self.fetch_next(now, fetch, out);
@@ -473,10 +478,11 @@ impl Swarm {
         }
     }
 
-    /// Whether bytes of these pieces are wanted and not here.
-    fn lacks_any(&self, bytes: Range<u64>) -> bool {
-        pieces_at(bytes, self.geometry)
-            .any(|piece| !self.have.get(piece) && self.lacks_blocks(piece) && self.is_planned(piece))
+    /// Whether bytes of these pieces are wanted of a seed, and not here.
+    fn wants_any(&self, index: usize, bytes: Range<u64>) -> bool {
+        let Some(seed) = self.web.seeds.get(index) else { return false };
+        let wanted = |piece| !self.have.get(piece) && self.lacks_blocks(piece) && self.is_planned(piece);
+        pieces_at(bytes, self.geometry).any(|piece| wanted(piece) && !seed.lacks(piece))
     }
 
     /// Lets a server that sends a whole file send more of it: as much as the memory for blocks and the rate

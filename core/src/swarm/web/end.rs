@@ -47,7 +47,8 @@ pub enum WebSeedEnd {
     /// It sent more than there is.
     #[error("the server sent too much")]
     TooLong,
-    /// It alone sent a piece that failed its hash.
+    /// It alone sent a piece that failed its hash. Given up only if that was not the first such file, or it has no
+    /// other.
     #[error("sent a corrupt piece")]
     CorruptPiece,
     /// It is not an HTTP address.

@@ -1,24 +1,26 @@
-//! Files that a web seed does not have: it is asked for the others.
+//! Files that a web seed does not have, or has otherwise than the torrent: it is asked for the others.
 //!
 //! ```text
-//! Asked, Up ── 404 ──▶ the pieces that the file touches are not asked for ──▶ Asked, Up
-//!     │                                                                        ▲
-//!     └── nothing that it has is wanted ──▶ Spent ── an hour: asked for all ───┤
-//!                                             └── something is wanted again ───┘
+//! Asked, Up ── 404, corrupt ──▶ no piece that the file touches is asked for ──▶ Asked, Up
+//!     │                                                                          ▲
+//!     └── nothing that it has is wanted ──▶ Spent ── an hour: asked for all ─────┤
+//!                                             └── something is wanted again ─────┘
 //! ```
 //!
-//! What a seed lacks is remembered while it rests for another reason.
+//! What a seed lacks is remembered while it rests for another reason. The second time that it is corrupt it is
+//! banned.
 
 use super::{
-    FetchKey, Stage, WebSeedEnd,
+    FetchKey, Stage, WebSeed, WebSeedEnd,
     end::RETRY_REFUSED,
     run::{Run, pieces_at},
 };
 use crate::{
     Instant, Outbox,
     bitfield::Bitfield,
+    id::PieceIndex,
     picker,
-    swarm::{Action, machine::Swarm},
+    swarm::{Action, machine::Swarm, poison::Sender},
 };
 use core::{mem, ops::Range};
 
@@ -33,6 +35,13 @@ pub(super) struct Lacks {
     pub(super) has: Bitfield,
     /// What it said last of a file that it lacks.
     why: WebSeedEnd,
+}
+
+impl WebSeed {
+    /// Whether a file that it lacks touches `piece`.
+    pub(super) fn lacks(&self, piece: PieceIndex) -> bool {
+        self.lacks.as_ref().is_some_and(|lacks| !lacks.has.get(piece))
+    }
 }
 
 impl Swarm {
@@ -55,6 +64,37 @@ impl Swarm {
         } else {
             self.tell_what_web_seed_has(now, index, out);
         }
+    }
+
+    /// A seed alone sent a corrupt piece. Most likely a file changed on its server: it does not have what the
+    /// torrent has. One for whom that is no excuse is banned.
+    pub(in crate::swarm) fn on_corrupt_web_piece(
+        &mut self,
+        now: Instant,
+        piece: PieceIndex,
+        only: Sender,
+        out: &mut Outbox<Action>,
+    ) {
+        let Some(index) = self.web.index_of(only.peer) else { return };
+        if self.web.seeds.get(index).is_some_and(|seed| seed.lacks(piece)) {
+            // It was sent before its file was known to be corrupt.
+            return;
+        }
+        let files =
+            self.layout.piece_segments(piece).filter_map(|segment| self.layout.file_range(segment.file?));
+        let bytes = files.reduce(|all, file| all.start..file.end).unwrap_or_default();
+        self.note_lacking(index, bytes, WebSeedEnd::CorruptPiece);
+        let Some(seed) = self.web.seeds.get_mut(index) else { return };
+        let has_others = seed.lacks.as_ref().is_some_and(|lacks| lacks.has.count() > 0);
+        if mem::replace(&mut seed.corrupt, true) || !has_others {
+            return self.ban(now, only, out);
+        }
+        for (piece, fill) in &mut self.fills {
+            if seed.lacks(*piece) {
+                fill.clear(only.peer);
+            }
+        }
+        self.tell_what_web_seed_has(now, index, out);
     }
 
     /// Notes that a seed does not have these bytes of the torrent.

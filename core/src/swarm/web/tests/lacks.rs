@@ -19,6 +19,10 @@ const FOLDER: &str = "http://192.0.2.1/x/";
 /// Three files, of which the second shares pieces with both others.
 const A_B_C: [(&str, usize, bool); 3] = [("a", 400_000, false), ("b", 60_000, false), ("c", 400_000, false)];
 
+/// Three files of whole pieces.
+const WHOLE_PIECES: [(&str, usize, bool); 3] =
+    [("a", 8 * PIECE as usize, false), ("b", 3 * PIECE as usize, false), ("c", 8 * PIECE as usize, false)];
+
 #[test]
 fn a_file_that_a_server_lacks_holds_up_no_other() {
     for ranges in [true, false] {
@@ -110,6 +114,32 @@ fn a_server_that_has_no_file_at_all_is_not_asked_for_thousands_at_once() {
         }
     }
     assert!(world.urls.len() <= names.len() + 2, "no file twice but one under way as a rest began");
+}
+
+#[test]
+fn a_file_that_a_server_has_otherwise_holds_up_no_other_until_it_is_corrupt_again() {
+    for ranges in [true, false] {
+        let mut world = World { ranges, ..World::of_files(&WHOLE_PIECES) };
+        world.spoils = |url| url.ends_with("/b");
+        world.add(FOLDER);
+        world.serve();
+        assert_eq!(world.missing(), world.pieces_of_b());
+        let mut gone = Vec::from([(WebSeedEnd::CorruptPiece, Some(RETRY_REFUSED))]);
+        assert_eq!(world.gone, gone);
+        world.pass(RETRY_REFUSED);
+        world.serve();
+        gone.push((WebSeedEnd::CorruptPiece, None));
+        assert_eq!(world.gone, gone);
+    }
+}
+
+#[test]
+fn a_server_of_two_corrupt_files_is_never_asked_again() {
+    let mut world = World::of_files(&WHOLE_PIECES);
+    world.spoils = |url| url.ends_with("/b") || url.ends_with("/c");
+    world.add(FOLDER);
+    world.serve();
+    assert_eq!(world.gone, [(WebSeedEnd::CorruptPiece, None)]);
 }
 
 impl World {
