@@ -5,7 +5,7 @@ use convoy_tests::{
     convoy::downloaded,
     peers::{Libtorrent, WebServer},
 };
-use std::path::Path;
+use std::{fs, path::Path};
 
 const MIB: u64 = 1 << 20;
 
@@ -67,6 +67,36 @@ fn a_folder_with_odd_names_comes_from_either_kind_of_server() {
         assert!(
             outcome.lines.iter().all(|line| line["event"] != "web_seed_gone" || line["retry_after_s"] == 0)
         );
+    }
+}
+
+#[test]
+fn servers_that_lack_a_file_each_make_a_whole() {
+    let files = [("a", 300_001), ("b", 200_000), ("c", 400_000)];
+    for options in [&[][..], &["--no-ranges"]] {
+        let scratch = Scratch::new();
+        let payload = scratch.payload_tree("tree", &files, 32 << 10, true);
+        let servers = ["b", "c"].map(|lacks| {
+            let dir = scratch.dir(&format!("without {lacks}"));
+            fs::create_dir(dir.join("tree")).expect("a folder");
+            for (file, _) in files.iter().filter(|(file, _)| *file != lacks) {
+                let file = Path::new("tree").join(file);
+                fs::copy(payload.dir.join(&file), dir.join(&file)).expect("a copy");
+            }
+            WebServer::serve(&dir, options)
+        });
+        let dir = scratch.dir("out");
+        let download = download(&scratch, &payload, &dir, &url(&servers[0], ""));
+        let download = download.arg("--webseed").arg(url(&servers[1], ""));
+        download.spawn().wait_success();
+        payload.assert_in(&dir);
+        for server in servers {
+            let missed = server.process.kill().lines.iter().filter(|line| line["status"] == 404).count();
+            assert!(
+                missed <= 2,
+                "{missed} requests for what it lacks, of which two may be under way at once"
+            );
+        }
     }
 }
 

@@ -181,6 +181,7 @@ impl Swarm {
         let Some(fill) = self.fills.get_mut(&piece) else { return };
         fill.stage = if good { Stage::Good } else { Stage::Bad };
         match only_sender(&fill.origins) {
+            Some(only) if !good && only.remote.is_none() => self.on_corrupt_web_piece(now, piece, only, out),
             Some(only) if !good => self.ban(now, only, out),
             _ if !good || self.failed_copies.has(piece) => self.trace(now, piece, out),
             _ => {}

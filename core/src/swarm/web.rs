@@ -14,10 +14,12 @@
 //! rate limit and the memory for blocks were spent on, so the driver gets credit for it bit by bit.
 //!
 //! A seed that fails rests: ten seconds at first, twice as long each time; or as long as it asks for. One
-//! that alone sent a piece with a wrong hash is not asked again.
+//! that lacks a file is asked for the others, and so is one that alone sent a piece with a wrong hash; at the
+//! second such file it is not asked again.
 
 mod address;
 mod end;
+mod lacks;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -26,7 +28,7 @@ use super::{Action, machine::Swarm};
 use crate::{
     Deadline, Instant, Outbox,
     fetch::{Fetched, Head},
-    id::{Block, FetchToken, FileIndex, PeerKey, PieceIndex, slab_key},
+    id::{Block, FetchToken, FileIndex, PeerKey, slab_key},
     picker,
     slab::Slab,
 };
@@ -34,7 +36,8 @@ use alloc::{collections::VecDeque, string::String, vec, vec::Vec};
 use bytes::Bytes;
 use core::{mem, ops::Range};
 pub use end::WebSeedEnd;
-use run::{Next, Run, strike};
+use lacks::Lacks;
+use run::{Next, Run, pieces_at, strike};
 
 /// The most web seeds that are kept of a torrent. Those beyond are left out.
 const MAX_SEEDS: usize = 64;
@@ -70,6 +73,12 @@ struct WebSeed {
     asked: VecDeque<Block>,
     /// Whether it is known to send whole files only.
     whole_files: bool,
+    /// What it said that it does not have.
+    lacks: Option<Lacks>,
+    /// Files in a row that it lacked.
+    misses: u32,
+    /// Whether it alone sent a corrupt piece.
+    corrupt: bool,
     /// Failures in a row.
     failures: u32,
     /// Since it was last gone.
@@ -92,6 +101,8 @@ enum Stage {
     Asked,
     /// As `Asked`, and it has answered as it should.
     Up,
+    /// What it has is not wanted. At this time it is asked again for what it lacks.
+    Spent(Instant),
     /// Not to be asked again.
     Banned,
 }
@@ -168,7 +179,7 @@ impl WebSeeds {
             return None;
         }
         let rested = self.seeds.iter().filter_map(|seed| match seed.stage {
-            Stage::Resting(until) => Some(until),
+            Stage::Resting(until) | Stage::Spent(until) => Some(until),
             Stage::Asked | Stage::Up | Stage::Banned => None,
         });
         rested.min().map(|at| Deadline { at, why: "web seed" })
@@ -176,10 +187,10 @@ impl WebSeeds {
 
     /// Heap bytes held.
     pub(super) fn memory(&self) -> usize {
-        let seeds = self
-            .seeds
-            .iter()
-            .map(|seed| size_of::<WebSeed>() + seed.url.len() + seed.asked.capacity() * size_of::<Block>());
+        let seeds = self.seeds.iter().map(|seed| {
+            let has = seed.lacks.as_ref().map_or(0, |lacks| lacks.has.heap_bytes());
+            size_of::<WebSeed>() + seed.url.len() + seed.asked.capacity() * size_of::<Block>() + has
+        });
         let runs = self.fetches.iter().map(|(_, fetch)| size_of::<Fetch>() + fetch.run.memory());
         let paths = self.paths.iter().flatten().map(|path| size_of::<String>() + path.len());
         seeds.chain(runs).chain(paths).sum()
@@ -203,34 +214,75 @@ impl Swarm {
             stage: Stage::Resting(Instant::ZERO),
             asked: VecDeque::new(),
             whole_files: false,
+            lacks: None,
+            misses: 0,
+            corrupt: false,
             failures: 0,
             downloaded_bytes: 0,
         });
     }
 
-    /// Begins with seeds that have rested, as long as something is wanted; ends with all when nothing is.
+    /// Ends with seeds of which nothing is wanted, and begins with those that have rested in their place.
     pub(super) fn tend_web_seeds(&mut self, now: Instant, out: &mut Outbox<Action>) {
-        let wanted = self.is_downloading();
-        let mut room = ACTIVE - self.web.active();
         for index in 0..self.web.seeds.len() {
-            let Some(seed) = self.web.seeds.get_mut(index) else { return };
-            match seed.stage {
-                Stage::Resting(until) if wanted && room > 0 && until <= now => {
-                    room -= 1;
-                    seed.stage = Stage::Asked;
-                    let peer = seed.key;
-                    self.pick(now, picker::Input::PeerJoined { peer, source: picker::Source::Web }, out);
-                }
-                Stage::Asked | Stage::Up if !wanted => self.end_web_seed(now, index, WebSeedEnd::Idle, out),
-                Stage::Asked | Stage::Up | Stage::Resting(_) | Stage::Banned => {}
+            self.end_if_unwanted(now, index, out);
+        }
+        if !self.is_downloading() {
+            return;
+        }
+        let mut room = ACTIVE.saturating_sub(self.web.active());
+        for index in 0..self.web.seeds.len() {
+            if room > 0 && self.begin_if_rested(now, index, out) {
+                self.end_if_unwanted(now, index, out);
+                room = ACTIVE.saturating_sub(self.web.active());
             }
+        }
+    }
+
+    fn end_if_unwanted(&mut self, now: Instant, index: usize, out: &mut Outbox<Action>) {
+        let Some(seed) = self.web.seeds.get(index) else { return };
+        let (stage, peer) = (seed.stage, seed.key);
+        match stage {
+            Stage::Asked | Stage::Up | Stage::Spent(_) if !self.is_downloading() => {
+                self.end_web_seed(now, index, WebSeedEnd::Idle, out);
+            }
+            Stage::Asked | Stage::Up if self.picker.wanted_from(peer) == 0 => {
+                self.spend_web_seed(now, index, out);
+            }
+            Stage::Asked | Stage::Up | Stage::Spent(_) | Stage::Resting(_) | Stage::Banned => {}
+        }
+    }
+
+    /// Whether the seed is asked from now on.
+    fn begin_if_rested(&mut self, now: Instant, index: usize, out: &mut Outbox<Action>) -> bool {
+        let Some(seed) = self.web.seeds.get_mut(index) else { return false };
+        let peer = seed.key;
+        match seed.stage {
+            Stage::Resting(until) if until <= now => {
+                seed.stage = Stage::Asked;
+                self.pick(now, picker::Input::PeerJoined { peer, source: picker::Source::Web }, out);
+                self.tell_what_web_seed_has(now, index, out);
+                true
+            }
+            Stage::Spent(until) if until <= now => {
+                (seed.stage, seed.lacks) = (Stage::Asked, None);
+                self.pick(now, picker::Input::HaveAll { peer }, out);
+                true
+            }
+            Stage::Resting(_) | Stage::Spent(_) | Stage::Asked | Stage::Up | Stage::Banned => false,
         }
     }
 
     /// The picker asks a web seed for a block. Whether it is one.
     pub(super) fn ask_web_seed(&mut self, key: PeerKey, block: Block) -> bool {
-        let seed = self.web.index_of(key).and_then(|index| self.web.seeds.get_mut(index));
-        seed.map(|seed| seed.asked.push_back(block)).is_some()
+        let Some(seed) = self.web.index_of(key).and_then(|index| self.web.seeds.get_mut(index)) else {
+            return false;
+        };
+        if matches!(seed.stage, Stage::Spent(_)) {
+            seed.stage = Stage::Asked;
+        }
+        seed.asked.push_back(block);
+        true
     }
 
     /// The picker takes a request back. A fetch of which nothing is wanted any more is cancelled.
@@ -252,6 +304,15 @@ impl Swarm {
         let cancelled = self.web.fetches.remove(fetch)?;
         out.push(Action::CancelFetch(FetchToken::of(fetch)));
         Some(cancelled.run)
+    }
+
+    /// Cancels a fetch: what it was to bring is asked for anew.
+    fn ask_anew(&mut self, index: usize, fetch: FetchKey, out: &mut Outbox<Action>) {
+        if let Some(run) = self.cancel_fetch(fetch, out)
+            && let Some(seed) = self.web.seeds.get_mut(index)
+        {
+            run.due.into_iter().rev().for_each(|block| seed.asked.push_front(block));
+        }
     }
 
     /// Fetches what was asked for, and lends what whole files need.
@@ -320,15 +381,19 @@ impl Swarm {
         let is_over = matches!(what, Fetched::End | Fetched::Failed(_));
         let result = match what {
             Fetched::Head(head) => self.on_head(index, fetch, head, out),
-            Fetched::Body(data) => self.on_body(now, fetch, data, out),
+            Fetched::Body(data) => self.on_body(now, index, fetch, data, out),
             Fetched::End => self.on_end(now, index, fetch, out),
             Fetched::Failed(error) => Err(WebSeedEnd::Fetch(error)),
         };
-        if let Err(why) = result {
-            if is_over {
-                self.web.fetches.remove(fetch);
+        match result {
+            Ok(()) => {}
+            Err(why) if why.is_missing_file() => self.on_missing_file(now, index, fetch, why, out),
+            Err(why) => {
+                if is_over {
+                    self.web.fetches.remove(fetch);
+                }
+                self.end_web_seed(now, index, why, out);
             }
-            self.end_web_seed(now, index, why, out);
         }
     }
 
@@ -344,7 +409,8 @@ impl Swarm {
         run.on_head(head)?;
         let sends_whole_file = run.is_whole_file();
         let Some(seed) = self.web.seeds.get_mut(index) else { return Ok(()) };
-        if mem::replace(&mut seed.stage, Stage::Up) != Stage::Up {
+        if seed.stage == Stage::Asked {
+            seed.stage = Stage::Up;
             out.push(Action::WebSeedUp(seed.url.clone()));
         }
         if !sends_whole_file {
@@ -352,11 +418,8 @@ impl Swarm {
         }
         seed.whole_files = true;
         for other in self.web.fetches_of(index) {
-            if other != fetch
-                && let Some(run) = self.cancel_fetch(other, out)
-                && let Some(seed) = self.web.seeds.get_mut(index)
-            {
-                run.due.into_iter().rev().for_each(|block| seed.asked.push_front(block));
+            if other != fetch {
+                self.ask_anew(index, other, out);
             }
         }
         Ok(())
@@ -365,6 +428,7 @@ impl Swarm {
     fn on_body(
         &mut self,
         now: Instant,
+        index: usize,
         fetch: FetchKey,
         data: Bytes,
         out: &mut Outbox<Action>,
@@ -376,7 +440,7 @@ impl Swarm {
         let Some(run) = self.web.run_mut(fetch) else { return Ok(()) };
         if run.is_whole_file() {
             let rest = run.rest();
-            if !rest.is_empty() && !self.lacks_any(rest) {
+            if !rest.is_empty() && !self.wants_any(index, rest) {
                 out.push(Action::CancelFetch(FetchToken::of(fetch)));
                 let fetch = self.web.renew(fetch);
                 self.fetch_next(now, fetch, out);
@@ -395,7 +459,7 @@ impl Swarm {
         let Some(run) = self.web.run_mut(fetch) else { return Ok(()) };
         run.on_end()?;
         if let Some(seed) = self.web.seeds.get_mut(index) {
-            seed.failures = 0;
+            (seed.failures, seed.misses) = (0, 0);
         }
         let fetch = self.web.renew(fetch);
         self.fetch_next(now, fetch, out);
@@ -414,12 +478,11 @@ impl Swarm {
         }
     }
 
-    /// Whether bytes of these pieces are wanted and not here.
-    fn lacks_any(&self, bytes: Range<u64>) -> bool {
-        let piece = |at: u64| (at / u64::from(self.geometry.piece_length())) as u32;
-        (piece(bytes.start)..=piece(bytes.end - 1))
-            .map(PieceIndex)
-            .any(|piece| !self.have.get(piece) && self.lacks_blocks(piece) && self.is_planned(piece))
+    /// Whether bytes of these pieces are wanted of a seed, and not here.
+    fn wants_any(&self, index: usize, bytes: Range<u64>) -> bool {
+        let Some(seed) = self.web.seeds.get(index) else { return false };
+        let wanted = |piece| !self.have.get(piece) && self.lacks_blocks(piece) && self.is_planned(piece);
+        pieces_at(bytes, self.geometry).any(|piece| wanted(piece) && !seed.lacks(piece))
     }
 
     /// Lets a server that sends a whole file send more of it: as much as the memory for blocks and the rate

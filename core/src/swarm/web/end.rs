@@ -8,7 +8,7 @@ use thiserror::Error;
 pub(super) const RETRY_FIRST: Duration = Duration::from_secs(10);
 const RETRY_AT_MOST: Duration = Duration::from_secs(600);
 
-/// How long one rests that says that it does not have the file, or not for us, or that cannot prove who it is.
+/// How long one rests that says that it does not have what is wanted, or not for us, or that cannot prove who it is.
 pub(super) const RETRY_REFUSED: Duration = Duration::from_secs(3600);
 
 /// How long one rests that says how long, at least and at most: one that says nothing sensible is spared all the
@@ -47,7 +47,8 @@ pub enum WebSeedEnd {
     /// It sent more than there is.
     #[error("the server sent too much")]
     TooLong,
-    /// It alone sent a piece that failed its hash.
+    /// It alone sent a piece that failed its hash. Given up only if that was not the first such file, or it has no
+    /// other.
     #[error("sent a corrupt piece")]
     CorruptPiece,
     /// It is not an HTTP address.
@@ -56,6 +57,11 @@ pub enum WebSeedEnd {
 }
 
 impl WebSeedEnd {
+    /// Whether it says no more than that the server does not have one file, or not for us.
+    pub(super) const fn is_missing_file(self) -> bool {
+        matches!(self, Self::Status(403 | 404 | 410))
+    }
+
     /// How long a seed rests that failed so often before; `None`: for good.
     pub(super) fn retry_after(self, failures: u32) -> Option<Duration> {
         match self {
@@ -64,7 +70,7 @@ impl WebSeedEnd {
                 Some(retry_after.clamp(*RETRY_WISHED.start(), *RETRY_WISHED.end()))
             }
             Self::Idle => Some(Duration::ZERO),
-            Self::Status(403 | 404 | 410) | Self::Fetch(FetchError::Certificate) => Some(RETRY_REFUSED),
+            Self::Fetch(FetchError::Certificate) => Some(RETRY_REFUSED),
             Self::Status(_) | Self::WrongRange | Self::TooShort | Self::TooLong | Self::Fetch(_) => {
                 Some(RETRY_FIRST.saturating_mul(1 << failures.min(8)).min(RETRY_AT_MOST))
             }

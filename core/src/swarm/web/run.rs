@@ -133,6 +133,11 @@ impl Run {
         self.body.credit += bytes;
     }
 
+    /// The bytes of the torrent that are those of the file that is fetched.
+    pub(super) fn file(&self) -> Range<u64> {
+        self.body.file.clone()
+    }
+
     /// The server answers: what it will send, or why that is of no use.
     pub(super) fn on_head(&mut self, head: Head) -> Result<(), WebSeedEnd> {
         let Body { asked, file, kind, end, .. } = &mut self.body;
@@ -228,6 +233,13 @@ impl Run {
 pub(super) fn strike(blocks: &mut VecDeque<Block>, block: Block) -> bool {
     let place = blocks.iter().position(|other| *other == block);
     place.is_some_and(|place| blocks.remove(place).is_some())
+}
+
+/// The pieces in which bytes of the torrent lie; none for no bytes.
+pub(super) fn pieces_at(bytes: Range<u64>, geometry: Geometry) -> impl Iterator<Item = PieceIndex> {
+    let length = u64::from(geometry.piece_length());
+    let end = bytes.end.min(geometry.total_length());
+    ((bytes.start / length) as u32..end.div_ceil(length) as u32).map(PieceIndex)
 }
 
 /// The block in which a byte of the torrent lies.

@@ -1,6 +1,8 @@
 //! A swarm, and a web server in memory that does what a test wants.
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for the few actions that it is about")]
 
+mod lacks;
+
 use super::{
     WebSeedEnd,
     end::{RETRY_FIRST, RETRY_REFUSED, RETRY_WISHED},
@@ -212,11 +214,11 @@ fn a_rate_limit_holds_for_ranges_too() {
 #[test]
 fn a_seed_that_alone_sent_a_corrupt_piece_is_never_asked_again() {
     let mut world = World::new();
-    world.corrupt = true;
+    world.spoils = |_| true;
     world.add(URL);
     world.serve();
     assert_eq!(world.gone, [(WebSeedEnd::CorruptPiece, None)]);
-    world.corrupt = false;
+    world.spoils = |_| false;
     world.pass(Duration::from_secs(100_000));
     assert!(world.fetches.is_empty());
     assert_eq!(world.swarm.progress(world.now).state, State::Downloading);
@@ -354,8 +356,10 @@ struct World {
     content: Vec<u8>,
     /// Whether the server knows ranges.
     ranges: bool,
-    /// Whether the server spoils each body.
-    corrupt: bool,
+    /// The files that the server does not have, by their URLs.
+    lacks: fn(&str) -> bool,
+    /// The files that the server spoils, by their URLs.
+    spoils: fn(&str) -> bool,
     /// The longest part of a body.
     cut: usize,
     fetches: Vec<Fetch>,
@@ -418,7 +422,8 @@ impl World {
             now: Instant::ZERO,
             content,
             ranges: true,
-            corrupt: false,
+            lacks: |_| false,
+            spoils: |_| false,
             cut: 20_000,
             fetches: Vec::new(),
             cancelled: Vec::new(),
@@ -499,6 +504,9 @@ impl World {
         let (start, end) = self.file(&fetch.request.url);
         let content_range = ContentRange { first, last, total: Some((end - start) as u64) };
         let head = match self.ranges {
+            _ if (self.lacks)(&fetch.request.url) => {
+                Head { status: 404, content_range: None, retry_after: None }
+            }
             true => Head { status: 206, content_range: Some(content_range), retry_after: None },
             false => Head { status: 200, content_range: None, retry_after: None },
         };
@@ -523,11 +531,12 @@ impl World {
         let Some(fetch) = self.fetches.iter_mut().find(|other| other.token == token) else { return true };
         let bytes = (body.len() - sent).min(self.cut).min(fetch.credit as usize);
         fetch.credit -= bytes as u64;
+        let spoils = (self.spoils)(&fetch.request.url);
         let moved = bytes > 0 || fetch.sent.is_none();
         fetch.sent = Some((sent + bytes) as u64);
         self.bodies += bytes as u64;
         let mut data = self.content[body.start + sent..][..bytes].to_vec();
-        if let Some(first) = data.first_mut().filter(|_| self.corrupt) {
+        if let Some(first) = data.first_mut().filter(|_| spoils) {
             *first ^= 1;
         }
         if bytes > 0 {
