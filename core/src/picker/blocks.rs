@@ -22,22 +22,36 @@ impl Picker {
             out.push(discard(Waste::Unsolicited));
             return;
         };
-        // A request that timed out may have been the last of its piece, which then is no longer open.
-        if self.order.class(block.piece).is_some() && self.open.len() < MAX_OPEN {
-            self.open_piece(block.piece, out);
-        }
-        match self.open.store(block.piece, number) {
+        let stored =
+            if self.admit(slot, block.piece, out) { self.open.store(block.piece, number) } else { None };
+        match stored {
             None => out.push(discard(Waste::Duplicate)),
             Some(cell) => {
                 out.push(Action::Store { peer: key, block });
                 if self.open.missing_in(block.piece) == Some(0) {
                     out.push(Action::Complete { piece: block.piece });
+                    self.end_turn(block.piece);
                 }
                 self.cancel(block, number, cell, slot, out);
             }
         }
         self.leave(slot, block.piece);
         self.fill(slot, out);
+    }
+
+    /// Whether a block of `piece` is taken from a peer: not if it failed, and another sends it alone by now.
+    fn admit(&mut self, slot: usize, piece: PieceIndex, out: &mut Outbox<Action>) -> bool {
+        let sender = self.open.sender(piece);
+        let is_its_own = sender.is_none() || sender == self.peer(slot).map(|peer| peer.key);
+        if self.failed.get(piece) && !(is_its_own && self.may_send_alone(slot, piece)) {
+            return false;
+        }
+        // A request that timed out may have been the last of its piece, which then is no longer open.
+        if self.order.class(piece).is_some() && self.open.len() < MAX_OPEN {
+            self.open_piece(piece, out);
+        }
+        self.take_alone(slot, piece, out);
+        true
     }
 
     /// Others may do what a peer leaves that is asked for no more of a piece: take its share of a header, or
@@ -114,6 +128,7 @@ impl Picker {
         } else {
             self.order.set_class(piece, None);
         }
+        self.failed.clear(piece);
         self.due.set(piece, None);
         if self.needed.clear(piece) {
             self.want(piece, false, out);
@@ -122,6 +137,7 @@ impl Picker {
 
     pub(super) fn failed(&mut self, piece: PieceIndex, out: &mut Outbox<Action>) {
         if self.open.missing_in(piece) == Some(0) {
+            self.failed.set(piece);
             self.drop_open(piece, out);
         } else if self.have.clear(piece) {
             if !self.is_skipped(piece) {
@@ -154,6 +170,7 @@ impl Picker {
             self.zeros_open -= 1;
         }
         self.supply_room();
+        self.end_turn(piece);
         self.open.close(piece);
     }
 
@@ -246,6 +263,7 @@ impl Picker {
 
     /// Closes a piece that is not complete; it goes back to where it can be opened anew.
     pub(super) fn give_up(&mut self, piece: PieceIndex) {
+        self.end_turn(piece);
         self.open.close(piece);
         self.order.set_class(piece, self.class_of(piece));
         self.supply(piece);

@@ -59,7 +59,7 @@ impl Picker {
             let stalls_at = other.pipeline.stalls_at();
             for (ahead, asked) in other.queue.iter().enumerate().rev().take(look) {
                 look -= 1;
-                if !taker.pieces.has(asked.piece) {
+                if !taker.pieces.has(asked.piece) || self.failed.get(asked.piece) {
                     continue;
                 }
                 let Some(cell) = self.open.cell(asked.piece, asked.number) else { continue };

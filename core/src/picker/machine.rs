@@ -95,6 +95,8 @@ pub struct Picker {
     pub(super) sequential: bool,
     pub(super) order: Availability,
     pub(super) open: OpenPieces,
+    /// The pieces that came in and were wrong, and were not verified since.
+    pub(super) failed: Bitfield,
     pub(super) open_limit: usize,
     /// Pieces of nothing but padding that were not opened yet, the first run last.
     pub(super) zeros: Vec<Range<u32>>,
@@ -158,6 +160,7 @@ impl Picker {
             sequential: false,
             order: Availability::new(classes),
             open: OpenPieces::new(pieces),
+            failed: Bitfield::new(pieces),
             open_limit: pipeline.open_pieces.clamp(1, open_limit) as usize,
             zeros,
             zeros_open: 0,
@@ -305,10 +308,11 @@ impl Picker {
             + self.zeros.capacity() * size_of::<Range<u32>>()
             + self.order.heap_bytes()
             + self.open.heap_bytes()
+            + self.failed.heap_bytes()
             + self.waiting.heap_bytes()
     }
 
-    fn peer_of(&self, key: PeerKey) -> Option<&Peer> {
+    pub(super) fn peer_of(&self, key: PeerKey) -> Option<&Peer> {
         self.peers.get(key.index())?.as_ref().filter(|peer| peer.key == key)
     }
 

@@ -10,7 +10,7 @@
 //! Block                        -> Store, Request               or Discard
 //! Block, the last of a piece   -> Store, Complete, Request     then the swarm checks the hash:
 //! Verified                     -> NotInterested                to those who have nothing else
-//! Failed                       -> Request, ...                 every block of it is wanted again
+//! Failed                       -> Request, ...                 every block of it, of one peer alone
 //! ```
 //!
 //! **Which piece** (`pick`). The most urgent class that has free blocks for the peer: a [header](Tier), what
@@ -39,6 +39,9 @@
 //! is asked for a piece that nobody has begun. A web server has half a minute for a block; what it sends
 //! unasked is taken if it is missing.
 //!
+//! A piece whose hash is wrong is asked of one peer at a time from then on (`alone`): whether it is right or
+//! wrong then, it shows who spoils it.
+//!
 //! **At the end** (`endgame`). When every missing block is asked for, idle peers are asked for those that
 //! they will likely send sooner, or that a stalled peer owes; three at most for each, and the first that
 //! comes cancels the others.
@@ -52,6 +55,7 @@
 //! Not here, with reason: attribution of poisoned blocks (needs the hash of each block, which the picker
 //! does not see).
 
+mod alone;
 mod availability;
 mod blocks;
 mod cell;
@@ -182,7 +186,7 @@ pub enum Input {
         /// Which.
         piece: PieceIndex,
     },
-    /// A piece failed its hash: every block of it is wanted again.
+    /// A piece failed its hash: every block of it is wanted again, from one peer alone.
     Failed {
         /// Which.
         piece: PieceIndex,
@@ -295,7 +299,8 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Waste {
-    /// It is there already, from another peer or from this one.
+    /// It is there already, from another peer or from this one; or its piece failed, and another peer sends
+    /// all of it by now.
     Duplicate,
     /// It was never asked for, or not with this length, or it was taken back too long ago.
     Unsolicited,

@@ -4,7 +4,11 @@ use super::{
     cell::Cell,
     tier::{CLASSES, Class, PerClass},
 };
-use crate::{bitfield::Bitfield, id::PieceIndex};
+use crate::{
+    bitfield::Bitfield,
+    id::{PeerKey, PieceIndex},
+    time::Instant,
+};
 use alloc::{vec, vec::Vec};
 use core::mem;
 
@@ -37,6 +41,8 @@ struct OpenPiece {
     next: u32,
     /// Where in the list of its class it stands, while it has free blocks.
     place: u16,
+    /// Who alone sends it, after it failed, and until when that is its turn.
+    sender: Option<(PeerKey, Instant)>,
 }
 
 impl OpenPiece {
@@ -201,6 +207,22 @@ impl OpenPieces {
             self.set_index(moved, place as u16);
         }
         self.set_index(piece, NONE);
+    }
+
+    /// Who alone sends an open piece.
+    pub(super) fn sender(&self, piece: PieceIndex) -> Option<PeerKey> {
+        self.find(piece)?.sender.map(|(peer, _)| peer)
+    }
+
+    /// When the turn of who alone sends an open piece ends.
+    pub(super) fn turn_ends(&self, piece: PieceIndex) -> Option<Instant> {
+        self.find(piece)?.sender.map(|(_, ends)| ends)
+    }
+
+    pub(super) fn set_sender(&mut self, piece: PieceIndex, sender: PeerKey, ends: Instant) {
+        if let Some(open) = self.find_mut(piece) {
+            open.sender = Some((sender, ends));
+        }
     }
 
     /// The lowest free block of `piece`.

@@ -92,6 +92,10 @@ pub(super) struct Peer {
     pub(super) barren: PerClass<u32>,
     /// Whether a limit kept it from being asked for what is free: to be looked at again at its next event.
     pub(super) held_back: bool,
+    /// The piece that it is to send alone.
+    pub(super) turn: Option<PieceIndex>,
+    /// How many such turns it let lapse.
+    pub(super) lapses: u8,
 }
 
 impl Peer {
@@ -114,6 +118,8 @@ impl Peer {
             allowed: Vec::new(),
             barren: PerClass::default(),
             held_back: false,
+            turn: None,
+            lapses: 0,
         }
     }
 

@@ -40,6 +40,9 @@ impl Picker {
         for asked in peer.queue {
             self.release(slot, asked);
         }
+        if let Some(piece) = peer.turn {
+            self.supply(piece);
+        }
         self.uncount(peer.pieces);
         self.waiting.remove(slot);
         self.deadlines.set(slot, None);
@@ -192,6 +195,7 @@ impl Picker {
             peer.pipeline.restart(start);
             self.take_back(slot, false, |_, _| true, out);
         }
+        self.shorten_turn(slot);
         self.waiting.remove(slot);
         self.refill(slot, out);
     }
@@ -245,6 +249,9 @@ impl Picker {
             // It has room again for what it allowed.
             self.waiting.pending.insert(slot);
         }
+        if self.peer(slot).is_some_and(|peer| peer.unchoked && peer.turn == Some(block.piece)) {
+            self.lapse(slot);
+        }
         self.release(slot, Asked { piece: block.piece, number, at: now });
         self.arm(slot);
     }
@@ -256,14 +263,21 @@ impl Picker {
         if peer.holds_until.is_some_and(|until| until <= now) {
             peer.holds_until = None;
         }
-        if peer.is_silent(now, cap) {
+        let (is_silent, piece) = (peer.is_silent(now, cap), peer.turn);
+        let over = piece.filter(|_| self.turn_ends(slot).is_some_and(|ends| ends <= now));
+        if over.is_some() || is_silent {
+            self.lapse(slot);
+        }
+        let Some(peer) = self.peer_mut(slot) else { return };
+        if is_silent {
             if !peer.pipeline.is_snubbed() {
                 peer.pipeline.snub();
                 out.push(Action::Snubbed { peer: peer.key });
             }
             self.take_back(slot, true, |_, _| true, out);
         } else {
-            self.take_back(slot, true, |_, asked| asked.at + LATE <= now, out);
+            let is_late = |asked: Asked| asked.at + LATE <= now || over == Some(asked.piece);
+            self.take_back(slot, true, |_, asked| is_late(asked), out);
         }
         self.waiting.pending.insert(slot);
     }
@@ -273,6 +287,8 @@ impl Picker {
     pub(super) fn arm(&mut self, slot: usize) {
         let soonest = self.clock.latest() + MIN_WAIT;
         let wanted = self.peer(slot).and_then(|peer| peer.deadline(self.request_timeout));
+        let turn = self.turn_ends(slot).map(|at| Deadline { at, why: "end of a turn" });
+        let wanted = Deadline::earlier(wanted, turn);
         let wanted = wanted
             .map(|deadline| Deadline { at: deadline.at.max(soonest), ..deadline })
             .filter(|deadline| deadline.at < Instant::MAX);

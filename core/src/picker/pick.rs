@@ -44,6 +44,7 @@ impl Picker {
                 }
                 self.begun(slot, *class)?
             };
+            self.take_alone(slot, piece, out);
             self.open.first_free(piece).map(|number| (piece, number))
         })
     }
@@ -79,7 +80,9 @@ impl Picker {
             self.begun(slot, class).or_else(|| self.rarest(slot, class))
         };
         if found.is_none() {
-            let restricted = class == Class::Header || self.limits.open_pieces_per_peer != u32::MAX;
+            let restricted = class == Class::Header
+                || self.limits.open_pieces_per_peer != u32::MAX
+                || self.failed.count() > 0;
             let supplied = self.waiting.supplied(class);
             let peer = self.peer_mut(slot)?;
             // What holds a peer back may end with its next block; that it has nothing only with a supply.
@@ -93,7 +96,7 @@ impl Picker {
     }
 
     /// Whether a peer has a piece and may be asked for it, within the limits of open pieces. A header is
-    /// asked of three peers at most, each for its share.
+    /// asked of three peers at most, each for its share; what failed of one.
     pub(super) fn may_ask(&self, slot: usize, class: Class, piece: PieceIndex) -> bool {
         let Some(peer) = self.peer(slot).filter(|peer| peer.pieces.has(piece)) else { return false };
         if !peer.unchoked && !peer.allowed.contains(&piece) {
@@ -102,7 +105,12 @@ impl Picker {
         let limit = self.limits.open_pieces_per_peer;
         let within =
             limit == u32::MAX || peer.is_asked_for(piece) || peer.pieces_asked() < limit.max(1) as usize;
-        within && (class != Class::Header || self.may_share(slot, piece))
+        within
+            && if self.failed.get(piece) {
+                self.may_send_alone(slot, piece)
+            } else {
+                class != Class::Header || self.may_share(slot, piece)
+            }
     }
 
     fn may_share(&self, slot: usize, piece: PieceIndex) -> bool {
@@ -169,15 +177,32 @@ impl Picker {
     fn lowest(&mut self, slot: usize, class: Class) -> Option<PieceIndex> {
         let start = self.order.lowest(class).unwrap_or_default();
         let peer = self.peer(slot)?;
-        let fresh = peer.pieces.first_common_from(self.order.wanted(class), start);
+        let fresh = self.lowest_fresh(slot, class, start);
         let partial = self.open.partial(class);
         let begun = if partial.len() <= OPEN_LOOK {
             partial.iter().copied().filter(|piece| self.may_ask(slot, class, *piece)).min()
         } else {
             peer.pieces.first_common_from(self.open.partial_bits(class), PieceIndex(0))
         };
-        let lowest = fresh.into_iter().chain(begun).min();
-        lowest.filter(|piece| self.may_ask(slot, class, *piece)).or(begun)
+        let begun = begun.filter(|piece| self.may_ask(slot, class, *piece));
+        fresh.into_iter().chain(begun).min()
+    }
+
+    /// The lowest piece of a class that is not open, from `start` on. What failed may be left to others.
+    fn lowest_fresh(&self, slot: usize, class: Class, start: PieceIndex) -> Option<PieceIndex> {
+        let (pieces, wanted) = (&self.peer(slot)?.pieces, self.order.wanted(class));
+        let mut from = start;
+        for _ in 0..OPEN_LOOK {
+            let lowest = pieces.first_common_from(wanted, from).filter(|piece| *piece >= from)?;
+            if self.may_ask(slot, class, lowest) {
+                return Some(lowest);
+            }
+            from = PieceIndex(lowest.0 + 1);
+            if !self.failed.get(lowest) {
+                break;
+            }
+        }
+        None
     }
 
     fn gets_its_own(&self, slot: usize, class: Class) -> bool {

@@ -56,6 +56,7 @@ impl Picker {
         let rate = peer.map_or(0, |peer| peer.pipeline.rate_bytes_per_s(&self.clock, false));
         Rank {
             snubbed: peer.is_some_and(|peer| peer.pipeline.is_snubbed()),
+            lapses: peer.map_or(0, |peer| peer.lapses),
             queue: peer.map_or(0, |peer| peer.queue.len()),
             rate_bytes_per_s: Reverse(rate),
             lot: 0,

@@ -1,5 +1,6 @@
 //! What the picker promises, one claim a test.
 
+mod alone;
 mod choice;
 mod endgame;
 mod hostile;

@@ -36,10 +36,11 @@ pub(super) struct Waiting {
 }
 
 /// Who is asked first (protocol page 7.10): fewest outstanding requests, then the best rate, then by lot.
-/// A snubbed peer comes last.
+/// A snubbed peer comes last, and before it who let a [turn](super::alone) lapse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     pub(super) snubbed: bool,
+    pub(super) lapses: u8,
     pub(super) queue: usize,
     pub(super) rate_bytes_per_s: Reverse<u64>,
     pub(super) lot: u32,

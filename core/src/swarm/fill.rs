@@ -54,6 +54,20 @@ impl Fill {
         &self.origins
     }
 
+    /// A block comes again, because the picker gave its piece up in between. If all else is written, the new
+    /// one is what counts. Returns how many bytes are no longer held.
+    fn renew(&mut self, number: usize) -> usize {
+        if self.unwritten > 0 {
+            return 0;
+        }
+        if let Some(origin) = self.origins.get_mut(number) {
+            *origin = Origin::Nobody;
+        }
+        let freed = self.blocks.get_mut(number).map_or(0, |place| core::mem::take(place).len());
+        self.held -= freed;
+        freed
+    }
+
     /// What a peer sent accuses nobody any more.
     pub(super) fn clear(&mut self, peer: PeerKey) {
         self.origins.iter_mut().for_each(|origin| origin.clear(peer));
@@ -63,6 +77,8 @@ impl Fill {
 impl Swarm {
     /// The picker wants the block that just came in.
     pub(super) fn store(&mut self, peer: PeerKey, block: Block, data: Bytes, out: &mut Outbox<Action>) {
+        let number = (block.begin / BLOCK_LENGTH) as usize;
+        self.held -= self.fills.entry(block.piece).or_default().renew(number);
         let mut done = 0;
         for segment in self.layout.segments(self.geometry.block_offset(block), block.length) {
             let part = data.slice(done..done + segment.length as usize);
@@ -111,8 +127,8 @@ impl Swarm {
         }
         let number = (block.begin / BLOCK_LENGTH) as usize;
         let Some(place) = fill.blocks.get_mut(number) else { return };
-        // A block that comes again, because the picker gave its piece up in between, may be written in
-        // either order: then what is on disk is what counts.
+        // A block that comes again while something is being written may be written in either order: then
+        // what is on disk is what counts.
         if !place.is_empty() || self.held + data.len() > self.config.hash_memory {
             self.held -= fill.held;
             (fill.blocks, fill.held, fill.spilled) = (Vec::new(), 0, true);

@@ -2,7 +2,7 @@
 //!
 //! A hash that fails says that a piece is bad, not which block, nor who sent it. What one peer alone sent
 //! is its fault. Of other pieces the hash of each block is kept with its sender, and the piece is asked for
-//! again:
+//! again, now of one peer alone (`picker`), so that the next copy convicts somebody, good or bad:
 //!
 //! ```text
 //!   piece fails ─┬─▶ one sender ──────────────────────────────────────────────────▶ banned

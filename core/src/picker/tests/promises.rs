@@ -83,7 +83,9 @@ impl World {
         if is_limited || self.picker.is_crowded() || !other.unchoked {
             return;
         }
-        let free = self.free_for(&other);
+        let mut free = self.free_for(&other);
+        // Another piece that failed may be another's to send alone.
+        free.retain(|free| free.piece == block.piece || !self.picker.failed.get(free.piece));
         for free in &free {
             let rank = self.class(free.piece);
             assert!(rank >= class || rank == Some(Class::Header), "{block:?} before {free:?}");

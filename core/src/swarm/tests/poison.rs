@@ -144,14 +144,11 @@ fn bad_input_16_of_two_who_sent_the_same_block_the_one_whose_data_was_stored_ans
 }
 
 #[test]
-fn bad_input_16_two_liars_are_told_apart_from_whom_they_mixed_with() {
+fn bad_input_16_two_liars_who_spoiled_a_piece_together_are_both_banned() {
     let mut table = table();
     let (first, second) = (join(&mut table, 1), join(&mut table, 2));
     let honest = join(&mut table, 3);
     give(&mut table, first, false);
-    give(&mut table, honest, true);
-    table.work();
-    give(&mut table, honest, true);
     give(&mut table, second, false);
     table.work();
     assert_eq!(table.banned, []);
@@ -159,5 +156,46 @@ fn bad_input_16_two_liars_are_told_apart_from_whom_they_mixed_with() {
     give(&mut table, honest, true);
     table.work();
     assert_eq!(table.banned, [address(1), address(2)]);
+    assert!(table.swarm.is_complete());
+}
+
+#[test]
+fn bad_input_16_who_spoils_every_try_of_a_piece_is_soon_asked_for_all_of_it_and_banned() {
+    let mut table = table();
+    let (liar, honest) = (join(&mut table, 1), join(&mut table, 2));
+    for _ in 0..2 {
+        give(&mut table, liar, false);
+        table.pass(2);
+        let mut said = asked(&table.hear(honest, UNCHOKE));
+        while let [at, ..] = said[..] {
+            said = asked(&send(&mut table, honest, at));
+        }
+        table.hear(honest, CHOKE);
+        table.work();
+    }
+    assert_eq!(table.banned, [], "it sends a piece alone, and nobody helps");
+    assert_eq!(give(&mut table, liar, true), SECOND);
+    table.work();
+    assert_eq!(table.banned, [address(1)]);
+    assert_eq!([give(&mut table, honest, true), give(&mut table, honest, true)], [FIRST, SECOND]);
+    table.work();
+    assert!(table.swarm.is_complete());
+}
+
+#[test]
+fn bad_input_16_who_spoils_a_piece_and_then_sits_on_it_is_banned_when_another_has_sent_it_whole() {
+    let mut table = table();
+    let (liar, honest) = (join(&mut table, 1), join(&mut table, 2));
+    assert_eq!([give(&mut table, liar, false), give(&mut table, honest, true)], [FIRST, SECOND]);
+    table.work();
+    assert_eq!(give(&mut table, liar, false), FIRST);
+    table.work();
+    assert_eq!(asked(&table.hear(honest, UNCHOKE)), [], "the liar has a turn");
+    let patience = (0..40).take_while(|_| asked(&table.pass(1)).is_empty()).count();
+    assert!(patience <= 10, "{patience} s");
+    assert_eq!(asked(&send(&mut table, honest, FIRST)), [SECOND]);
+    send(&mut table, honest, SECOND);
+    table.work();
+    assert_eq!(table.banned, [address(1)]);
     assert!(table.swarm.is_complete());
 }
