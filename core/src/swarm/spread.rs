@@ -19,7 +19,7 @@ use core::{mem, time::Duration};
 /// For how long a peer is passed over before it gets one run of blocks all the same.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Over how much time the rate is averaged at which a peer takes data.
-const RATE_SPAN: Duration = Duration::from_secs(2);
+const RATE_SPAN_US: u64 = 2_000_000;
 
 /// Who gets pieces that nobody has, and who waits for that.
 #[derive(Debug, Default)]
@@ -34,8 +34,8 @@ pub(super) struct Spreading {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Drain {
     bytes_per_s: u64,
-    /// How much time the rate stands for; at most [`RATE_SPAN`].
-    span: Duration,
+    /// How much time the rate stands for, in microseconds; at most [`RATE_SPAN_US`].
+    span_us: u64,
     /// When it last took something, or was first given something to take.
     since: Instant,
 }
@@ -48,18 +48,17 @@ impl Drain {
 
     /// The peer has taken some of it.
     fn take(&mut self, now: Instant, bytes: usize) {
-        let elapsed = now - self.since;
-        let span = micros(self.span + elapsed).max(1);
-        let before = self.bytes_per_s.saturating_mul(micros(self.span));
-        self.bytes_per_s = before.saturating_add(bytes as u64 * 1_000_000) / span;
-        self.span = (self.span + elapsed).min(RATE_SPAN);
+        let span_us = self.span_us + micros(now - self.since);
+        let before = self.bytes_per_s.saturating_mul(self.span_us);
+        self.bytes_per_s = before.saturating_add(bytes as u64 * 1_000_000) / span_us.max(1);
+        self.span_us = span_us.min(RATE_SPAN_US);
         self.since = now;
     }
 
     /// The rate, with the silence up to now counted in.
     fn rate(&self, now: Instant) -> u64 {
-        let span = micros(self.span);
-        self.bytes_per_s.saturating_mul(span) / (span + micros(now - self.since)).max(1)
+        let silent_us = micros(now - self.since);
+        self.bytes_per_s.saturating_mul(self.span_us) / (self.span_us + silent_us).max(1)
     }
 }
 
