@@ -13,7 +13,7 @@ use convoy_core::{
 };
 use core::time::Duration;
 use criterion::{
-    BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main,
+    Bencher, BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main,
     measurement::{Measurement, WallTime},
 };
 use std::collections::VecDeque;
@@ -120,23 +120,10 @@ fn availability(criterion: &mut Criterion, id: &str, whole: &Swarm) {
         });
     });
     group.bench_function(BenchmarkId::new("have or dont-have", id), |bencher| {
-        let mut swarm = whole.twin();
-        let mut changes = Vec::new();
-        bencher.iter_custom(|times| {
-            timed(times, CHANGES, |count| {
-                changes.clear();
-                changes.extend((0..count).map(|_| swarm.any_change()));
-                let start = WallTime.start();
-                for (peer, piece, has) in &changes {
-                    let (peer, piece) = (*peer, *piece);
-                    swarm.tell(if *has {
-                        Input::Have { peer, piece }
-                    } else {
-                        Input::DontHave { peer, piece }
-                    });
-                }
-                WallTime.end(start)
-            })
+        measure_changes(bencher, whole, |swarm, changes| {
+            for (peer, piece, has) in changes.iter().copied() {
+                swarm.tell(if has { Input::Have { peer, piece } } else { Input::DontHave { peer, piece } });
+            }
         });
     });
     floor(&mut group, id, whole);
@@ -156,31 +143,41 @@ fn availability(criterion: &mut Criterion, id: &str, whole: &Swarm) {
 /// is what memory costs.
 fn floor(group: &mut BenchmarkGroup<'_, WallTime>, id: &str, swarm: &Swarm) {
     group.bench_function(BenchmarkId::new("have or dont-have, the floor", id), |bencher| {
-        let mut swarm = swarm.twin();
         let mut known = swarm.bits.clone();
         let mut copies = vec![u16::MAX / 2; swarm.picker.have().len() as usize];
-        let mut changes = Vec::new();
-        bencher.iter_custom(|times| {
-            timed(times, CHANGES, |count| {
-                changes.clear();
-                changes.extend((0..count).map(|_| swarm.any_change()));
-                let start = WallTime.start();
-                let mut before = 0;
-                for (peer, piece, has) in &changes {
-                    // Always 0; but the next event has to wait for this one.
-                    let wait = before / u16::MAX;
-                    let copies = &mut copies[piece.0 as usize + usize::from(wait)];
-                    let bits = &mut known[peer.index() + usize::from(wait)];
-                    if *has {
-                        *copies += u16::from(bits.set(*piece));
-                    } else {
-                        *copies -= u16::from(bits.clear(*piece));
-                    }
-                    before = *copies;
+        measure_changes(bencher, swarm, |_, changes| {
+            let mut before = 0;
+            for (peer, piece, has) in changes.iter().copied() {
+                // Always 0; but the next event has to wait for this one.
+                let wait = usize::from(before / u16::MAX);
+                let copies = &mut copies[piece.0 as usize + wait];
+                let bits = &mut known[peer.index() + wait];
+                if has {
+                    *copies += u16::from(bits.set(piece));
+                } else {
+                    *copies -= u16::from(bits.clear(piece));
                 }
-                WallTime.end(start)
-            })
+                before = *copies;
+            }
         });
+    });
+}
+
+/// Measures `make`, which makes changes of a swarm. They are thought up while nobody measures.
+fn measure_changes(
+    bencher: &mut Bencher<'_, WallTime>,
+    swarm: &Swarm,
+    mut make: impl FnMut(&mut Swarm, &[(PeerKey, PieceIndex, bool)]),
+) {
+    let (mut swarm, mut changes) = (swarm.twin(), Vec::new());
+    bencher.iter_custom(|times| {
+        timed(times, CHANGES, |count| {
+            changes.clear();
+            changes.extend((0..count).map(|_| swarm.any_change()));
+            let start = WallTime.start();
+            make(&mut swarm, &changes);
+            WallTime.end(start)
+        })
     });
 }
 
