@@ -13,7 +13,7 @@ use convoy_core::{
 };
 use core::time::Duration;
 use criterion::{
-    Bencher, BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main,
+    BenchmarkId, Criterion, criterion_group, criterion_main,
     measurement::{Measurement, WallTime},
 };
 use std::collections::VecDeque;
@@ -94,14 +94,14 @@ impl Swarm {
     }
 
     /// A peer gets a piece that it lacks, or loses one that it has.
-    fn any_change(&mut self) -> (PeerKey, PieceIndex, bool) {
+    fn any_change(&mut self) -> Input {
         let (peer, piece) = (self.any_peer(), PieceIndex(self.random.below(self.picker.have().len())));
         let bits = &mut self.bits[peer.index()];
-        let gets = bits.set(piece);
-        if !gets {
-            bits.clear(piece);
+        if bits.set(piece) {
+            return Input::Have { peer, piece };
         }
-        (peer, piece, gets)
+        bits.clear(piece);
+        Input::DontHave { peer, piece }
     }
 }
 
@@ -120,13 +120,17 @@ fn availability(criterion: &mut Criterion, id: &str, whole: &Swarm) {
         });
     });
     group.bench_function(BenchmarkId::new("have or dont-have", id), |bencher| {
-        measure_changes(bencher, whole, |swarm, changes| {
-            for (peer, piece, has) in changes.iter().copied() {
-                swarm.tell(if has { Input::Have { peer, piece } } else { Input::DontHave { peer, piece } });
-            }
+        let (mut swarm, mut changes) = (whole.twin(), Vec::new());
+        bencher.iter_custom(|times| {
+            timed(times, CHANGES, |count| {
+                changes.extend((0..count).map(|_| swarm.any_change()));
+                let start = WallTime.start();
+                changes.drain(..).for_each(|change| swarm.tell(change));
+                WallTime.end(start)
+            })
         });
+        assert_eq!(swarm.picker.counters().repeats, 0, "every one of them changes something");
     });
-    floor(&mut group, id, whole);
     group.bench_function(BenchmarkId::new("another tier, and back", id), |bencher| {
         bencher.iter(|| {
             let start = swarm.random.below(pieces);
@@ -136,49 +140,6 @@ fn availability(criterion: &mut Criterion, id: &str, whole: &Swarm) {
         });
     });
     group.finish();
-}
-
-/// The least that a have or dont-have can touch, as a line to compare with: a bit of the peer's, and a
-/// counter of the piece, in memory of the same size, one event after the other. What it grows with the torrent
-/// is what memory costs.
-fn floor(group: &mut BenchmarkGroup<'_, WallTime>, id: &str, swarm: &Swarm) {
-    group.bench_function(BenchmarkId::new("have or dont-have, the floor", id), |bencher| {
-        let mut known = swarm.bits.clone();
-        let mut copies = vec![u16::MAX / 2; swarm.picker.have().len() as usize];
-        measure_changes(bencher, swarm, |_, changes| {
-            let mut before = 0;
-            for (peer, piece, has) in changes.iter().copied() {
-                // Always 0; but the next event has to wait for this one.
-                let wait = usize::from(before / u16::MAX);
-                let copies = &mut copies[piece.0 as usize + wait];
-                let bits = &mut known[peer.index() + wait];
-                if has {
-                    *copies += u16::from(bits.set(piece));
-                } else {
-                    *copies -= u16::from(bits.clear(piece));
-                }
-                before = *copies;
-            }
-        });
-    });
-}
-
-/// Measures `make`, which makes changes of a swarm. They are thought up while nobody measures.
-fn measure_changes(
-    bencher: &mut Bencher<'_, WallTime>,
-    swarm: &Swarm,
-    mut make: impl FnMut(&mut Swarm, &[(PeerKey, PieceIndex, bool)]),
-) {
-    let (mut swarm, mut changes) = (swarm.twin(), Vec::new());
-    bencher.iter_custom(|times| {
-        timed(times, CHANGES, |count| {
-            changes.clear();
-            changes.extend((0..count).map(|_| swarm.any_change()));
-            let start = WallTime.start();
-            make(&mut swarm, &changes);
-            WallTime.end(start)
-        })
-    });
 }
 
 /// How long so many events take, some at a time: what comes between is not measured.

@@ -109,6 +109,11 @@ impl Bitfield {
         self.words.get((piece.0 / 64) as usize).is_some_and(|word| word & bit(piece) != 0)
     }
 
+    /// The word that `piece` lies in.
+    pub(crate) fn word(&self, piece: PieceIndex) -> Option<&u64> {
+        self.words.get((piece.0 / 64) as usize)
+    }
+
     /// Puts `piece` in; whether that changed anything.
     pub fn set(&mut self, piece: PieceIndex) -> bool {
         if piece.0 >= self.length {

@@ -14,10 +14,6 @@
 //! the borders between them, and of each run that it passes moves one other: O(1) whatever the number of
 //! pieces, levels and peers; nothing is ever popped or stale.
 //!
-//! Changes of copies wait until somebody looks at the order, or until there are many. In a torrent that is
-//! larger than the caches, a change is mostly waiting for memory, and many changes in a row wait for theirs
-//! at the same time.
-//!
 //! A run is in no particular order. Who looks for the rarest brings a [`Lot`], which says in what order
 //! equals come: so a swarm spreads, and the many changes cost no randomness, only the few looks do.
 
@@ -25,19 +21,18 @@
 mod tests;
 
 use super::{
+    claims::Claim,
     slots::Slots,
     tier::{CLASSES, Class, PerClass},
+    touch::touch,
 };
 use crate::{bitfield::Bitfield, id::PieceIndex, random::Random};
 use alloc::{vec, vec::Vec};
-use core::{hint, mem, ops::Range};
+use core::ops::Range;
 
 /// A bitfield that changes more than one piece in so many is counted anew as a whole: that reads memory in
 /// order, where piece after piece reads it at random.
 const RECOUNT_SHARE: u32 = 16;
-
-/// As many changes of copies wait at most until somebody looks at the order.
-const MAX_PENDING: usize = 64;
 
 /// How many runs a level has: one for each class, and one for what is not wanted.
 const RUNS: usize = CLASSES + 1;
@@ -47,8 +42,6 @@ const RUNS: usize = CLASSES + 1;
 pub(super) struct Availability {
     /// Peers that have everything.
     seeds: u32,
-    /// Changes of copies that the rest does not know yet, the oldest first.
-    pending: Vec<Change>,
     /// By piece.
     standings: Vec<Standing>,
     /// All pieces by level, and in each level by class; those that are not wanted last.
@@ -62,13 +55,6 @@ pub(super) struct Availability {
     lowest: PerClass<PieceIndex>,
 }
 
-/// One peer with a bitfield more, or one less, has a piece.
-#[derive(Clone, Copy, Debug)]
-struct Change {
-    piece: PieceIndex,
-    more: bool,
-}
-
 /// Where a piece stands. All in one place, since what a change costs in a large torrent is the lines of memory
 /// that it touches; packed into 7 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -80,13 +66,6 @@ struct Standing {
     copies: u16,
     /// Its class while it is wanted.
     class: Option<Class>,
-}
-
-impl Change {
-    /// What becomes of so many copies.
-    const fn of(self, copies: u16) -> u16 {
-        if self.more { copies.saturating_add(1) } else { copies.saturating_sub(1) }
-    }
 }
 
 impl Standing {
@@ -137,7 +116,6 @@ impl Availability {
         }
         let mut all = Self {
             seeds: 0,
-            pending: Vec::new(),
             standings: classes.into_iter().map(|class| Standing { place: 0, copies: 0, class }).collect(),
             order: vec![0; pieces as usize],
             starts: vec![0],
@@ -151,9 +129,7 @@ impl Availability {
 
     /// How many peers have `piece`.
     pub(super) fn of(&self, piece: PieceIndex) -> u32 {
-        let Some(standing) = self.standing(piece) else { return 0 };
-        let pending = self.pending.iter().filter(|change| change.piece == piece);
-        u32::from(pending.fold(standing.copies, |copies, change| change.of(copies))) + self.seeds
+        self.standing(piece).map_or(0, |standing| u32::from(standing.copies) + self.seeds)
     }
 
     /// The class of `piece`, if it is wanted.
@@ -171,15 +147,13 @@ impl Availability {
         self.wanted.iter().map(Bitfield::count).sum()
     }
 
-    /// The wanted pieces of a class that a peer can have, the rarest first, equals by lot; after
-    /// [`catch_up`](Self::catch_up).
+    /// The wanted pieces of a class that a peer can have, the rarest first, equals by lot.
     pub(super) fn rarest_first(
         &self,
         class: Class,
         has_all: bool,
         lot: Lot,
     ) -> impl Iterator<Item = PieceIndex> {
-        debug_assert!(self.pending.is_empty(), "somebody looks before the changes are made");
         // Level 0 is what only those have that have everything.
         let levels = self.occupied.get(class).iter().filter(move |level| has_all || *level > 0);
         levels
@@ -228,49 +202,38 @@ impl Availability {
 
     /// One more peer with a bitfield has `piece`.
     pub(super) fn raise(&mut self, piece: PieceIndex) {
-        self.change(Change { piece, more: true });
+        self.change(piece, |copies| copies.saturating_add(1));
     }
 
     /// One peer with a bitfield less has `piece`.
     pub(super) fn lower(&mut self, piece: PieceIndex) {
-        self.change(Change { piece, more: false });
+        self.change(piece, |copies| copies.saturating_sub(1));
     }
 
-    fn change(&mut self, change: Change) {
-        self.pending.push(change);
-        if self.pending.len() >= MAX_PENDING {
-            self.change_all();
+    fn change(&mut self, piece: PieceIndex, change: impl Fn(u16) -> u16) {
+        if let Some(standing) = self.standing(piece) {
+            self.shift(piece, Standing { copies: change(standing.copies), ..standing });
         }
     }
 
-    /// Makes the changes that wait. To be called before anybody looks at the order.
-    #[inline]
-    pub(super) fn catch_up(&mut self) {
-        if !self.pending.is_empty() {
-            self.change_all();
-        }
-    }
-
-    fn change_all(&mut self) {
-        let mut pending = mem::take(&mut self.pending);
-        // Asks for all of this memory before the first of it is needed.
-        let touched = pending.iter().filter_map(|change| self.standing(change.piece));
-        hint::black_box(touched.fold(0, |all, standing| all ^ standing.place));
-        for change in pending.drain(..) {
-            if let Some(standing) = self.standing(change.piece) {
-                self.shift(change.piece, Standing { copies: change.of(standing.copies), ..standing });
-            }
-        }
-        self.pending = pending;
+    /// Waits for the memory that [`raise`](Self::raise) and [`lower`](Self::lower) need for these pieces, once
+    /// for all of them.
+    pub(super) fn touch(&self, claims: &[Claim]) {
+        let standing = |claim: &Claim| self.standings.get(claim.piece.0 as usize);
+        touch(claims, standing);
+        touch(claims, |claim| self.order.get(standing(claim)?.place as usize));
+        touch(claims, |claim| {
+            let run = standing(claim)?.run();
+            let empty = if claim.has { self.places(run).end.checked_sub(1)? } else { self.places(run).start };
+            self.standings.get(*self.order.get(empty as usize)? as usize)
+        });
     }
 
     /// Takes `piece` into the order, as one of a class, or out of it; whether that changed anything.
     pub(super) fn set_class(&mut self, piece: PieceIndex, class: Option<Class>) -> bool {
-        if self.standing(piece).is_none_or(|standing| standing.class == class) {
+        let Some(standing) = self.standing(piece).filter(|standing| standing.class != class) else {
             return false;
-        }
-        self.catch_up();
-        let Some(standing) = self.standing(piece) else { return false };
+        };
         if let Some(before) = standing.class {
             self.wanted.get_mut(before).clear(piece);
         }
@@ -286,7 +249,6 @@ impl Availability {
     /// Heap bytes held.
     pub(super) fn heap_bytes(&self) -> usize {
         self.standings.capacity() * size_of::<Standing>()
-            + self.pending.capacity() * size_of::<Change>()
             + (self.order.capacity() + self.starts.capacity()) * size_of::<u32>()
             + self.occupied.iter().map(Slots::heap_bytes).sum::<usize>()
             + self.wanted.iter().map(Bitfield::heap_bytes).sum::<usize>()
@@ -335,10 +297,12 @@ impl Availability {
     /// The piece at one place goes to another, that is empty.
     fn jump(&mut self, from: u32, to: u32) {
         if from != to
-            && let Some(piece) = self.order.get(from as usize).copied().map(PieceIndex)
-            && let Some(standing) = self.standing(piece)
+            && let Some(piece) = self.order.get(from as usize).copied()
+            && let Some(standing) = self.standings.get_mut(piece as usize)
+            && let Some(place) = self.order.get_mut(to as usize)
         {
-            self.put(piece, Standing { place: to, ..standing });
+            standing.place = to;
+            *place = piece;
         }
     }
 
@@ -360,7 +324,6 @@ impl Availability {
 
     /// Changes the copies of many pieces, and sorts all of them anew by counting.
     fn recount(&mut self, pieces: &Bitfield, change: impl Fn(u16) -> u16) {
-        self.catch_up();
         self.starts.resize(self.starts.len() + RUNS, 0);
         self.starts.fill(0);
         for (piece, standing) in (0..).map(PieceIndex).zip(&mut self.standings) {

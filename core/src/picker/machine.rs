@@ -4,6 +4,7 @@ use super::{
     Action, Config, Counters, Input, PeerStats, PipelineLimits, Tier,
     availability::Availability,
     cell::MAX_ASKERS,
+    claims::Claim,
     due::Due,
     open::{MAX_OPEN, OpenPieces},
     packages::Packages,
@@ -94,6 +95,8 @@ pub struct Picker {
     /// Whether the lowest pieces come first, instead of the rarest.
     pub(super) sequential: bool,
     pub(super) order: Availability,
+    /// What peers said, and the rest does not know yet: the oldest first.
+    pub(super) claims: Vec<Claim>,
     pub(super) open: OpenPieces,
     /// The pieces that came in and were wrong, and were not verified since.
     pub(super) failed: Bitfield,
@@ -159,6 +162,7 @@ impl Picker {
             due: Due::new(pieces),
             sequential: false,
             order: Availability::new(classes),
+            claims: Vec::new(),
             open: OpenPieces::new(pieces),
             failed: Bitfield::new(pieces),
             open_limit: pipeline.open_pieces.clamp(1, open_limit) as usize,
@@ -214,7 +218,7 @@ impl Picker {
     /// How many peers have `piece`.
     #[must_use]
     pub fn availability(&self, piece: PieceIndex) -> u32 {
-        self.order.of(piece)
+        self.with_news(self.order.of(piece), |claim| claim.piece == piece)
     }
 
     /// How many pieces a peer has that are neither held nor skipped.
@@ -222,7 +226,9 @@ impl Picker {
     pub fn wanted_from(&self, peer: PeerKey) -> u32 {
         self.peer_of(peer).map_or(0, |peer| match &peer.pieces {
             Pieces::None => 0,
-            Pieces::Some(_) => peer.wanted,
+            Pieces::Some(_) => self.with_news(peer.wanted, |claim| {
+                claim.slot == peer.key.index() && self.needed.get(claim.piece)
+            }),
             Pieces::All => self.needed.count(),
         })
     }
@@ -238,7 +244,7 @@ impl Picker {
     pub fn pieces_of(&self, peer: PeerKey) -> u32 {
         self.peer_of(peer).map_or(0, |peer| match &peer.pieces {
             Pieces::None => 0,
-            Pieces::Some(pieces) => pieces.count(),
+            Pieces::Some(pieces) => self.with_news(pieces.count(), |claim| claim.slot == peer.key.index()),
             Pieces::All => self.have.len(),
         })
     }
@@ -246,9 +252,12 @@ impl Picker {
     /// Whether a peer has every piece.
     #[must_use]
     pub fn is_seed(&self, peer: PeerKey) -> bool {
-        self.peer_of(peer).is_some_and(|peer| match &peer.pieces {
+        self.peer_of(peer).is_some_and(|known| match &known.pieces {
             Pieces::None => false,
-            Pieces::Some(pieces) => pieces.is_full(),
+            Pieces::Some(pieces) => {
+                let may_be_full = pieces.count() as usize + self.claims.len() >= pieces.len() as usize;
+                may_be_full && self.pieces_of(peer) == pieces.len()
+            }
             Pieces::All => true,
         })
     }
@@ -285,8 +294,9 @@ impl Picker {
 
     /// Inputs that had no effect, by reason.
     #[must_use]
-    pub const fn counters(&self) -> Counters {
-        self.counters
+    pub fn counters(&self) -> Counters {
+        let repeats = self.claims.len() - self.news(|_| true).count();
+        Counters { repeats: self.counters.repeats + repeats as u64, ..self.counters }
     }
 
     /// Bytes of memory held: 16 for each piece, 8 for each block of an open piece, some
@@ -307,6 +317,7 @@ impl Picker {
             + self.padding.heap_bytes()
             + self.zeros.capacity() * size_of::<Range<u32>>()
             + self.order.heap_bytes()
+            + self.claims.capacity() * size_of::<Claim>()
             + self.open.heap_bytes()
             + self.failed.heap_bytes()
             + self.waiting.heap_bytes()
@@ -331,14 +342,45 @@ impl Picker {
         slot
     }
 
+    /// Does what an input asks for.
+    pub(super) fn act(&mut self, input: Input, out: &mut Outbox<Action>) {
+        match input {
+            Input::PeerJoined { peer, source } => self.joined(peer, source, out),
+            Input::Block { peer, block } => self.block(peer, block, out),
+            Input::Verified { piece } => self.verified(piece, out),
+            Input::Failed { piece } => self.failed(piece, out),
+            Input::Budget { bytes } => self.fund(bytes, out),
+            Input::Package { package, pieces, tier } => self.package(package, pieces, tier, out),
+            Input::Deadline { piece, at } => self.deadline(piece, at, out),
+            Input::Sequential(sequential) => self.sequential = sequential,
+            Input::PeerLeft { peer }
+            | Input::Suggested { peer, .. }
+            | Input::AllowedFast { peer, .. }
+            | Input::Bitfield { peer, .. }
+            | Input::HaveAll { peer }
+            | Input::Have { peer, .. }
+            | Input::DontHave { peer, .. }
+            | Input::Choked { peer }
+            | Input::Unchoked { peer }
+            | Input::RequestLimit { peer, .. }
+            | Input::Rejected { peer, .. } => {
+                if let Some(slot) = self.slot_of(peer) {
+                    self.heard(slot, input, out);
+                }
+            }
+        }
+        self.open_zeros(out);
+        self.settle(out);
+    }
+
     /// What a peer that is there told us.
     fn heard(&mut self, slot: usize, input: Input, out: &mut Outbox<Action>) {
         match input {
             Input::PeerLeft { .. } => self.left(slot),
             Input::Bitfield { pieces, .. } => self.bitfield(slot, pieces, out),
             Input::HaveAll { .. } => self.has_all(slot, out),
-            Input::Have { piece, .. } => self.has(slot, piece, out),
-            Input::DontHave { piece, .. } => self.has_not(slot, piece, out),
+            Input::Have { piece, .. } => self.has(Claim { slot, piece, has: true }, out),
+            Input::DontHave { piece, .. } => self.has_not(Claim { slot, piece, has: false }, out),
             Input::Choked { .. } => self.choked(slot, out),
             Input::Unchoked { .. } => self.unchoked(slot, out),
             Input::RequestLimit { requests, .. } => self.request_limit(slot, requests, out),
@@ -369,33 +411,10 @@ impl Machine for Picker {
         out: &mut Outbox<Action>,
     ) -> Result<(), Infallible> {
         self.clock.advance(now);
-        match input {
-            Input::PeerJoined { peer, source } => self.joined(peer, source, out),
-            Input::Block { peer, block } => self.block(peer, block, out),
-            Input::Verified { piece } => self.verified(piece, out),
-            Input::Failed { piece } => self.failed(piece, out),
-            Input::Budget { bytes } => self.fund(bytes, out),
-            Input::Package { package, pieces, tier } => self.package(package, pieces, tier, out),
-            Input::Deadline { piece, at } => self.deadline(piece, at, out),
-            Input::Sequential(sequential) => self.sequential = sequential,
-            Input::PeerLeft { peer }
-            | Input::Suggested { peer, .. }
-            | Input::AllowedFast { peer, .. }
-            | Input::Bitfield { peer, .. }
-            | Input::HaveAll { peer }
-            | Input::Have { peer, .. }
-            | Input::DontHave { peer, .. }
-            | Input::Choked { peer }
-            | Input::Unchoked { peer }
-            | Input::RequestLimit { peer, .. }
-            | Input::Rejected { peer, .. } => {
-                if let Some(slot) = self.slot_of(peer) {
-                    self.heard(slot, input, out);
-                }
-            }
+        if !self.put_off(&input) {
+            self.catch_up();
+            self.act(input, out);
         }
-        self.open_zeros(out);
-        self.settle(out);
         Ok(())
     }
 
@@ -404,6 +423,7 @@ impl Machine for Picker {
         if !self.copy_again() && self.deadlines.due(now).is_none() {
             return Ok(());
         }
+        self.catch_up();
         while let Some(slot) = self.deadlines.due(now) {
             // Frees only: who is asked instead is decided when everybody who is late is known.
             self.deadlines.set(slot, None);

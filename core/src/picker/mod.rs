@@ -46,6 +46,9 @@
 //! they will likely send sooner, or that a stalled peer owes; three at most for each, and the first that
 //! comes cancels the others.
 //!
+//! **Haves** (`claims`). What a peer has got or lost is put off while nobody has to act on it: in a large
+//! torrent it is mostly waiting for memory, and many wait together.
+//!
 //! Nobody searches in vain twice: a peer for which nothing was free waits (`waiting`) until a piece that
 //! it has is free again, and skips a class in which it found nothing until something of it came free. So
 //! the work of a call does not grow with the number of peers, except where a piece is verified or failed
@@ -59,6 +62,7 @@ mod alone;
 mod availability;
 mod blocks;
 mod cell;
+mod claims;
 mod config;
 mod due;
 mod endgame;
@@ -79,6 +83,7 @@ pub mod subject;
 #[cfg(test)]
 mod tests;
 mod tier;
+mod touch;
 mod waiting;
 mod wishes;
 

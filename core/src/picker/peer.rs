@@ -137,14 +137,16 @@ impl Peer {
 
     /// Whether one more request may stand at it, or those for one more piece.
     pub(super) fn has_room(&self, limits: &PipelineLimits, geometry: Geometry) -> bool {
+        if !self.interested || self.holds_until.is_some() || !self.unchoked && self.allowed.is_empty() {
+            return false;
+        }
         let depth = self.pipeline.depth(limits) as usize;
-        let room = if self.takes_whole(geometry) {
+        if self.takes_whole(geometry) {
             let whole = geometry.blocks(PieceIndex(0)) as usize;
             self.queue.is_empty() || self.queue.len() + whole <= depth
         } else {
             self.queue.len() < depth
-        };
-        room && (self.unchoked || !self.allowed.is_empty()) && self.interested && self.holds_until.is_none()
+        }
     }
 
     /// Whether a request for a block of `piece` stands at it.

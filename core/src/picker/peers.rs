@@ -2,13 +2,14 @@
 
 use super::{
     Action, Picker, Source,
+    claims::Claim,
     machine::MAX_PEERS,
     peer::{Asked, BACK_OFF, LATE, Peer, Pieces},
     tier::PerClass,
 };
 use crate::{
     bitfield::Bitfield,
-    id::{Block, PeerKey, PieceIndex},
+    id::{Block, PeerKey},
     outbox::Outbox,
     time::{Deadline, Instant},
 };
@@ -95,61 +96,62 @@ impl Picker {
         }
     }
 
-    pub(super) fn has(&mut self, slot: usize, piece: PieceIndex, out: &mut Outbox<Action>) {
-        let pieces = self.geometry.pieces();
-        if piece.0 >= pieces {
+    /// A peer has a piece.
+    pub(super) fn has(&mut self, claim: Claim, out: &mut Outbox<Action>) {
+        let (slot, pieces) = (claim.slot, self.geometry.pieces());
+        if claim.piece.0 >= pieces {
             self.counters.out_of_range += 1;
             return;
         }
-        let wanted = self.needed.get(piece);
-        let Some(peer) = self.peer_mut(slot) else { return };
-        if matches!(peer.pieces, Pieces::None) {
+        if let Some(peer) = self.peer_mut(slot).filter(|peer| matches!(peer.pieces, Pieces::None)) {
             peer.pieces = Pieces::Some(Bitfield::new(pieces));
         }
-        let new = match &mut peer.pieces {
-            Pieces::Some(bits) => bits.set(piece),
-            Pieces::None | Pieces::All => false,
-        };
-        if !new {
-            self.counters.repeats += 1;
-            return;
-        }
-        peer.wanted += u32::from(wanted);
-        peer.barren = PerClass::default();
-        self.order.raise(piece);
-        if wanted {
+        if self.believe(claim) && self.needed.get(claim.piece) {
             self.tell_interest(slot, out);
             self.refill(slot, out);
         }
     }
 
-    pub(super) fn has_not(&mut self, slot: usize, piece: PieceIndex, out: &mut Outbox<Action>) {
-        let pieces = self.geometry.pieces();
-        if piece.0 >= pieces {
+    /// A peer has a piece no longer.
+    pub(super) fn has_not(&mut self, claim: Claim, out: &mut Outbox<Action>) {
+        let (slot, pieces) = (claim.slot, self.geometry.pieces());
+        if claim.piece.0 >= pieces {
             self.counters.out_of_range += 1;
-            return;
+        } else if self.peer(slot).is_some_and(|peer| matches!(peer.pieces, Pieces::All)) {
+            let mut bits = Bitfield::full(pieces);
+            bits.clear(claim.piece);
+            let rest = if bits.count() > 0 { Pieces::Some(bits) } else { Pieces::None };
+            self.replace(slot, rest, out);
+        } else if self.believe(claim) {
+            self.drop_lost(slot, out);
+            self.tell_interest(slot, out);
         }
-        let wanted = self.needed.get(piece);
-        let Some(peer) = self.peer_mut(slot) else { return };
-        match &mut peer.pieces {
-            Pieces::All => {
-                let mut bits = Bitfield::full(pieces);
-                bits.clear(piece);
-                let rest = if bits.count() > 0 { Pieces::Some(bits) } else { Pieces::None };
-                self.replace(slot, rest, out);
+    }
+
+    /// Writes down what a peer says of a piece of the torrent; whether it was not known before.
+    pub(super) fn believe(&mut self, claim: Claim) -> bool {
+        let Claim { slot, piece, has } = claim;
+        let needed = self.needed.get(piece);
+        let Some(peer) = self.peer_mut(slot) else { return false };
+        let is_new = match &mut peer.pieces {
+            Pieces::Some(bits) if has => bits.set(piece),
+            Pieces::Some(bits) => bits.clear(piece),
+            Pieces::None | Pieces::All => false,
+        };
+        if !is_new {
+            self.counters.repeats += 1;
+        } else if has {
+            peer.wanted += u32::from(needed);
+            peer.barren = PerClass::default();
+            self.order.raise(piece);
+            if needed {
+                self.waiting.starved.remove(slot);
             }
-            Pieces::Some(bits) => {
-                if !bits.clear(piece) {
-                    self.counters.repeats += 1;
-                    return;
-                }
-                peer.wanted -= u32::from(wanted);
-                self.order.lower(piece);
-                self.drop_lost(slot, out);
-                self.tell_interest(slot, out);
-            }
-            Pieces::None => self.counters.repeats += 1,
+        } else {
+            peer.wanted -= u32::from(needed);
+            self.order.lower(piece);
         }
+        is_new
     }
 
     /// BEP 54: without BEP 6, requests for what the peer no longer has are silently gone; with it, each

@@ -65,7 +65,6 @@ impl Picker {
         if !self.may_have_free(peer, class) {
             return None;
         }
-        self.order.catch_up();
         let found = if !peer.unchoked {
             self.hinted(slot, class, &peer.allowed)
         } else if class == Class::Deadline {

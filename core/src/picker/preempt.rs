@@ -50,7 +50,7 @@ impl Picker {
     }
 
     /// Whether blocks of a higher tier are free while the background is asked for.
-    fn has_urgent(&self) -> bool {
+    pub(super) fn has_urgent(&self) -> bool {
         self.open.asked(Class::Background) > 0
             && Class::PRE_EMPTING.into_iter().any(|class| self.has_free(class))
     }

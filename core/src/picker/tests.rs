@@ -2,6 +2,7 @@
 
 mod alone;
 mod choice;
+mod claims;
 mod endgame;
 mod hostile;
 mod model;
