@@ -1,7 +1,7 @@
 //! The picker and the choker: told what happens, and done what they want.
 
 use super::{Action, machine::Swarm};
-use crate::{Instant, Machine, Outbox, choker, id::PeerKey, picker, wire::Message};
+use crate::{Instant, Machine, Outbox, choker, picker, wire::Message};
 use core::mem;
 
 impl Swarm {
@@ -51,10 +51,17 @@ impl Swarm {
         self.do_chosen(now, out);
     }
 
-    /// Tells the choker how much a peer claims to have.
-    pub(super) fn note_completion(&mut self, now: Instant, peer: PeerKey, out: &mut Outbox<Action>) {
-        let pieces = self.picker.pieces_of(peer);
-        self.choose(now, choker::Input::Completion { peer, pieces }, out);
+    /// The choker's time has come. It hears now how much each peer claims to have, and not with every have:
+    /// nothing else depends on it.
+    pub(super) fn hold_round(&mut self, now: Instant, out: &mut Outbox<Action>) {
+        let mut slot = 0;
+        while let Some(peer) = self.peers.key_from(slot) {
+            let pieces = self.picker.pieces_of(peer);
+            self.choose(now, choker::Input::Completion { peer, pieces }, out);
+            slot = peer.index() + 1;
+        }
+        let Ok(()) = self.choker.handle_timeout(now, &mut self.scratch.chosen);
+        self.do_chosen(now, out);
     }
 
     pub(super) fn do_chosen(&mut self, now: Instant, out: &mut Outbox<Action>) {

@@ -183,7 +183,6 @@ impl Swarm {
             ours::DONT_HAVE => {
                 if let (Phase::Running, Some(piece)) = (self.phase, extension::decode_dont_have(payload)) {
                     self.pick(now, picker::Input::DontHave { peer: key, piece }, out);
-                    self.note_completion(now, key, out);
                 }
             }
             _ => {}

@@ -485,8 +485,7 @@ impl Machine for Swarm {
             self.do_picked(now, out);
         }
         if self.choker.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
-            let Ok(()) = self.choker.handle_timeout(now, &mut self.scratch.chosen);
-            self.do_chosen(now, out);
+            self.hold_round(now, out);
         }
         if self.exchange.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
             let Ok(()) = self.exchange.handle_timeout(now, &mut self.scratch.exchanged);

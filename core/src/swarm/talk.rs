@@ -153,24 +153,20 @@ impl Swarm {
             Message::NotInterested => self.choose(now, choker::Input::NotInterested { peer }, out),
             Message::Have(piece) => {
                 self.pick(now, picker::Input::Have { peer, piece }, out);
-                self.note_completion(now, key, out);
                 self.leave_if_useless(key);
             }
             Message::Bitfield(bits) => {
                 if let Some(pieces) = Bitfield::from_bytes(&bits, self.geometry.pieces()) {
                     self.pick(now, picker::Input::Bitfield { peer, pieces }, out);
-                    self.note_completion(now, key, out);
                     self.leave_if_useless(key);
                 }
             }
             Message::HaveNone => {
                 let pieces = Bitfield::new(self.geometry.pieces());
                 self.pick(now, picker::Input::Bitfield { peer, pieces }, out);
-                self.note_completion(now, key, out);
             }
             Message::HaveAll => {
                 self.pick(now, picker::Input::HaveAll { peer }, out);
-                self.note_completion(now, key, out);
                 self.leave_if_useless(key);
             }
             Message::Request(block) => self.on_request(now, key, block, out),

@@ -3,6 +3,7 @@
 use super::{INTERESTED, Table, request, setup_of};
 use crate::{
     bitfield::Bitfield,
+    choker,
     id::BLOCK_LENGTH,
     metainfo::File,
     storage::{Completion, Verdict},
@@ -59,4 +60,26 @@ fn memory_that_a_peer_leaves_behind_goes_to_those_in_line() {
     assert!(table.reads.is_empty(), "one has taken nothing yet");
     table.tell(Input::Left { peer: one, why: PeerEnd::ClosedByPeer });
     assert_eq!(table.reads.len(), 1);
+}
+
+#[test]
+fn of_those_who_wait_for_a_seed_it_serves_who_has_least_by_its_own_haves() {
+    let (mut setup, content) = setup_of(true);
+    setup.config.choker = choker::Config { slots: 1, optimistic_slots: 0, ..choker::Config::default() };
+    let mut table = Table::of(setup, content);
+    let [first, rich, poor] = [(1, 0), (2, 6), (3, 1)].map(|(number, has)| {
+        let peer = table.join(number, true);
+        table.hear(peer, INTERESTED);
+        table.sent(peer);
+        for piece in 0..has {
+            table.hear(peer, &[0, 0, 0, 5, 4, 0, 0, 0, piece]);
+        }
+        peer
+    });
+    let served = |table: &Table| [first, rich, poor].map(|peer| table.swarm.choker.is_unchoked(peer));
+    assert_eq!(served(&table), [true, false, false]);
+    (0..7).for_each(|_| {
+        table.pass(10);
+    });
+    assert_eq!(served(&table), [false, false, true], "its turn is over, and who waits longest has most");
 }
