@@ -4,6 +4,9 @@ use crate::{mse, swarm, tracker::announcer};
 use alloc::string::String;
 use core::{net::SocketAddr, time::Duration};
 
+/// The shortest pause between dials of one peer, and between reports: less would be a busy loop.
+const MIN_PAUSE: Duration = Duration::from_millis(100);
+
 /// How an engine behaves.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
@@ -30,13 +33,14 @@ pub struct Config {
     /// How long a dial may take before its handshake begins.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub connect_timeout: Duration,
-    /// How long after a first failure a peer is dialled again; doubles with each further one.
+    /// How long after a first failure a peer is dialled again; doubles with each further one. At least 0.1 s,
+    /// whatever is set here.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub redial_after: Duration,
     /// The longest pause between dials of one peer.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::micros"))]
     pub redial_at_most: Duration,
-    /// How often [`Event::Progress`](super::Event::Progress) comes; `None`: never.
+    /// How often [`Event::Progress`](super::Event::Progress) comes, every 0.1 s at most; `None`: never.
     #[cfg_attr(feature = "serde", serde(with = "crate::serial::optional_micros"))]
     pub progress_interval: Option<Duration>,
     /// How much there may be of everything.
@@ -88,6 +92,19 @@ impl Default for Limits {
             inbound_handshakes: 50,
             inbound_handshakes_per_address: 10,
             candidates: 1000,
+        }
+    }
+}
+
+impl Config {
+    /// With pauses that are long enough.
+    pub(super) fn unhurried(self) -> Self {
+        let redial_after = self.redial_after.max(MIN_PAUSE);
+        Self {
+            redial_after,
+            redial_at_most: self.redial_at_most.max(redial_after),
+            progress_interval: self.progress_interval.map(|interval| interval.max(MIN_PAUSE)),
+            ..self
         }
     }
 }

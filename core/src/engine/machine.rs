@@ -136,6 +136,7 @@ impl Engine {
     /// A node without torrents. It does nothing before [`Input::Start`].
     #[must_use]
     pub fn new(config: Config, seed: Seed) -> Self {
+        let config = config.unhurried();
         let mut random = Random::new(seed);
         let rates =
             Rates { download: config.download_rate_bytes_per_s, upload: config.upload_rate_bytes_per_s };

@@ -80,3 +80,25 @@ fn meet_again(seed_forgets: bool) -> bool {
 fn whose_second_stream_was_closed_is_dialled_again_once_the_first_is_lost() {
     assert_eq!([true, false].map(meet_again), [true, true]);
 }
+
+#[test]
+fn pauses_of_nothing_at_all_do_not_make_it_spin() {
+    let (info, _) = torrent(100_000);
+    let mut world = World::new();
+    let hasty = Config {
+        redial_after: Duration::ZERO,
+        redial_at_most: Duration::ZERO,
+        connect_timeout: Duration::from_millis(1),
+        progress_interval: Some(Duration::ZERO),
+        ..Config::default()
+    };
+    let host = world.host(hasty);
+    world.add(host, &info, &[]);
+    silence(1).for_each(|remote| add_peer(&mut world, host, &info, remote));
+    world.run(Duration::from_secs(10), |_| false);
+    let is_progress = |event: &Event| matches!(event, Event::Progress(_));
+    let is_failure = |event: &Event| matches!(event, Event::DialFailed { .. });
+    let (progress, failures) = (count(&world, host, is_progress), count(&world, host, is_failure));
+    assert!((90..=101).contains(&progress), "{progress}");
+    assert!((20..=101).contains(&failures), "{failures}");
+}
